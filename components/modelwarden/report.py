@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+TRAINED = "trained"
+"""What the builder's statement is called, which ties a model to the data it was trained on."""
+
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict of the same."""
 
@@ -170,7 +173,7 @@ class Claim:
     Parameters
     ----------
     check : str
-        The check that spoke, or ``trained`` for the builder's statement.
+        The check that spoke, or `TRAINED` for the builder's statement.
     subjects : mapping of str to str
         SHA-256 by name: the things that the statement is about.
     options : mapping of str to JSON

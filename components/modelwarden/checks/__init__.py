@@ -1,66 +1,17 @@
 """The checks, as a table of contents that costs nothing to import.
 
-A card tells the rest of the house what a check reads, how it may be asked and what it measures, so
-that policies, the gate and the skins need none of the libraries that the check itself needs. A test
-holds every card against the signature of its function.
-
-Other packages add checks through the entry-point group ``modelwarden.checks``: each entry point
-names a :class:`Card`.
+A test holds every card against the signature of its function. Other packages add checks through the
+entry-point group ``modelwarden.checks``: each entry point names a :class:`modelwarden.cards.Card`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
+from modelwarden.cards import Card
 from modelwarden.errors import InputError
-from modelwarden.report import Findings, Json
-
-REQUIRED = ...
-"""Stands for the default of an option that has none."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """What the rest of the house knows of a check.
-
-    Parameters
-    ----------
-    function : str
-        ``"module:function"``; imported when the check runs, never before.
-    summary : str
-        One line for ``--help``.
-    inputs : mapping of str to {"table", "model", "file"}
-        What is left of ``*``; the first is the subject that the statement is about.
-    options : mapping of str to JSON
-        What is right of ``*``, with defaults; `REQUIRED` where there is none.
-    metrics : mapping of str to str
-        What a policy may speak about, with its unit and meaning.
-    tables : tuple of str, default=()
-        Tables that the check writes. Data that passed a filter is called ``kept``.
-    extra : str, default="checks"
-        The extra that installs what the check needs.
-    """
-
-    function: str
-    summary: str
-    inputs: Mapping[str, str]
-    options: Mapping[str, Json]
-    metrics: Mapping[str, str]
-    tables: tuple[str, ...] = ()
-    extra: str = "checks"
-
-    @property
-    def subject(self) -> str:
-        """Return the name of the input that the statement is about."""
-        return next(iter(self.inputs))
-
-    @property
-    def about_model(self) -> bool:
-        """Whether the check speaks about a model, not about data."""
-        return "model" in self.inputs
-
+from modelwarden.report import Findings
 
 CHECKS: Mapping[str, Card] = {
     "integrity": Card(
@@ -73,13 +24,14 @@ CHECKS: Mapping[str, Card] = {
             "evaluated_expectations": "expectations that were evaluated",
             "failed_expectations": "expectations that do not hold, those that raised included",
         },
+        words={"data": "table to check", "suite": "expectation suite (JSON)"},
         extra="gx",
     ),
     "roni": Card(
         function="modelwarden.checks.roni:roni",
         summary="Reject training rows with a negative impact (RONI).",
         inputs={"train": "table", "trusted": "table"},
-        options={"target": REQUIRED, "alpha": 0.05, "max_rejected": 0.25, "seed": 0},
+        options={"target": str, "alpha": 0.05, "max_rejected": 0.25, "seed": 0},
         metrics={
             "rows": "submitted rows",
             "rejected_rows": "rows that were rejected",
@@ -88,19 +40,38 @@ CHECKS: Mapping[str, Card] = {
             "accuracy_after": "trusted accuracy without the rejected rows, 0 to 1",
             "accuracy_random": "trusted accuracy without as many random rows, 0 to 1",
         },
+        words={
+            "train": "rows under suspicion",
+            "trusted": "rows that people have reviewed",
+            "target": "label column",
+            "alpha": "share of clean rows that may be rejected on average",
+            "max_rejected": "share of rejected rows above which the check fails and keeps all",
+            "seed": "seed of everything random",
+            "kept": "rows that passed",
+            "quarantine": "rows that were rejected",
+        },
         tables=("kept", "quarantine"),
     ),
     "evasion": Card(
         function="modelwarden.checks.evasion:evasion",
         summary="Attack a model with small perturbations.",
         inputs={"model": "model", "evaluation": "table"},
-        options={"target": REQUIRED, "epsilon": 0.1, "rows": 300, "queries": 400, "seed": 0},
+        options={"target": str, "epsilon": 0.1, "rows": 300, "queries": 400, "seed": 0},
         metrics={
             "rows": "rows that were evaluated",
             "accuracy": "accuracy on the rows as they are, 0 to 1",
             "accuracy_low": "lower end of its 95 % interval",
             "robust_accuracy": "accuracy under attack at epsilon, 0 to 1: an upper bound",
             "robust_accuracy_low": "lower end of its 95 % interval",
+        },
+        words={
+            "model": "model file",
+            "evaluation": "rows to attack; the training run should not know them",
+            "target": "label column",
+            "epsilon": "largest change of a column, in units of its scale",
+            "rows": "rows to attack, chosen by seed",
+            "queries": "predictions that the attack may ask for, per row",
+            "seed": "seed of everything random",
         },
     ),
     "model_file": Card(
@@ -112,6 +83,7 @@ CHECKS: Mapping[str, Card] = {
             "unsafe_globals": "names in the file that are not on the allow-list",
             "loads": "1 when the file loads as a classifier, else 0",
         },
+        words={"model": "model file"},
     ),
 }
 
@@ -137,6 +109,8 @@ def load(name: str) -> Callable[..., Findings]:
     try:
         return getattr(import_module(module), function)  # type: ignore[no-any-return]
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("modelwarden"):
+            raise
         extra = card(name).extra
         raise InputError(
             f"check {name}",

@@ -1,0 +1,412 @@
+"""Airflow operators: they assign, call a job, and translate its verdict.
+
+Every argument is templated. Nothing heavier than Airflow is imported before ``execute``. A verdict
+is final and never retried; trouble with storage is retried as the task says. What is pushed to XCom
+is small and for people: the gate and ``VerifyDecisionOperator`` read signed files, never XCom.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TriggerRule
+
+from modelwarden.checks import CHECKS
+from modelwarden.errors import InputError, ModelWardenError, StoreError
+
+if TYPE_CHECKING:
+    from modelwarden.jobs.session import Connections
+    from modelwarden.store import Connection
+
+
+class _JobOperator(BaseOperator):
+    """What all operators share: where S3 is, and what an error means to Airflow.
+
+    Parameters
+    ----------
+    aws_conn_id, evidence_conn_id : str, optional
+        Airflow connections (amazon provider) of the data and the evidence bucket. By default boto3
+        looks for endpoint and credentials itself: environment, profile, instance role.
+    """
+
+    template_fields: Sequence[str] = ("aws_conn_id", "evidence_conn_id")
+    ui_color = "#e3f2fd"
+
+    def __init__(
+        self,
+        *,
+        aws_conn_id: str | None = None,
+        evidence_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.aws_conn_id = aws_conn_id
+        self.evidence_conn_id = evidence_conn_id
+
+    def _connections(self) -> "Connections":
+        from modelwarden.jobs.session import Connections
+
+        data = _connection(self.aws_conn_id)
+        return Connections(data=data, evidence=_connection(self.evidence_conn_id) or data)
+
+    def _push(self, context: Any, values: Mapping[str, Any]) -> None:
+        """Push what may be needed downstream before anything raises."""
+        for name, value in values.items():
+            context["ti"].xcom_push(key=name, value=value)
+
+
+class CheckOperator(_JobOperator):
+    """Run one check; the subclasses below say which, and may be imitated for your own.
+
+    Pushes ``return_value`` (check, success, failures, metrics, URIs) and the URI of each table that
+    the check wrote under the table's name, such as ``kept``.
+
+    Parameters
+    ----------
+    evidence : str, default=""
+        Prefix for report and signed statement.
+    key : str, default=""
+        Signing key: a PEM file or ``env:NAME``. Without one nothing is signed, and a gate refuses.
+    on_fail : {"record", "fail"}, default="record"
+        Whether a failed check fails the task. Leave it when a gate follows: the gate denies.
+    """
+
+    check: ClassVar[str]
+    template_fields: Sequence[str] = (*_JobOperator.template_fields, "evidence", "key", "on_fail")
+
+    def __init__(
+        self, *, evidence: str = "", key: str = "", on_fail: str = "record", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.evidence, self.key, self.on_fail = evidence, key, on_fail
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Run the check on what the templates rendered."""
+        from modelwarden.checks import card
+        from modelwarden.jobs.check import check
+        from modelwarden.work import Work
+
+        known = card(self.check)
+        with _translated():
+            if self.on_fail not in ("record", "fail"):
+                raise InputError("on_fail", "record or fail", repr(self.on_fail))
+            outcome = check(
+                self.check,
+                inputs={name: getattr(self, name) for name in known.inputs},
+                options={name: getattr(self, name) for name in known.options},
+                tables={name: getattr(self, name) for name in known.tables},
+                evidence=self.evidence,
+                key=self.key,
+                work=Work(self._log_progress),
+                connections=self._connections(),
+            )
+            result = outcome.as_json()
+            self._push(context, {"return_value": result, **outcome.tables})
+            if self.on_fail == "fail":
+                outcome.require_success()
+        return result
+
+    def _log_progress(self, label: str, done: int, total: int) -> None:
+        if done == total:
+            self.log.info("%s: %d of %d", label, done, total)
+
+
+def _fields(check: str) -> tuple[str, ...]:
+    card = CHECKS[check]
+    return (*CheckOperator.template_fields, *card.inputs, *card.options, *card.tables)
+
+
+class IntegrityOperator(CheckOperator):
+    """Hold a table against a Great Expectations suite.
+
+    See :func:`modelwarden.checks.integrity.integrity`.
+    """
+
+    check = "integrity"
+    template_fields: Sequence[str] = _fields("integrity")
+
+    def __init__(self, *, data: str, suite: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data, self.suite = data, suite
+
+
+class RoniOperator(CheckOperator):
+    """Reject training rows with a negative impact (RONI).
+
+    `kept` and `quarantine` are URIs for the two tables. See :func:`modelwarden.checks.roni.roni`.
+    """
+
+    check = "roni"
+    template_fields: Sequence[str] = _fields("roni")
+
+    def __init__(
+        self,
+        *,
+        train: str,
+        trusted: str,
+        target: str,
+        alpha: float | str = 0.05,
+        max_rejected: float | str = 0.25,
+        seed: int | str = 0,
+        kept: str = "",
+        quarantine: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.train, self.trusted, self.target = train, trusted, target
+        self.alpha, self.max_rejected, self.seed = alpha, max_rejected, seed
+        self.kept, self.quarantine = kept, quarantine
+
+
+class EvasionOperator(CheckOperator):
+    """Attack a model with small perturbations.
+
+    See :func:`modelwarden.checks.evasion.evasion`.
+    """
+
+    check = "evasion"
+    template_fields: Sequence[str] = _fields("evasion")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        evaluation: str,
+        target: str,
+        epsilon: float | str = 0.1,
+        rows: int | str = 300,
+        queries: int | str = 400,
+        seed: int | str = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model, self.evaluation, self.target = model, evaluation, target
+        self.epsilon, self.rows, self.queries, self.seed = epsilon, rows, queries, seed
+
+
+class ModelFileOperator(CheckOperator):
+    """Refuse a model file that could execute code.
+
+    See :func:`modelwarden.checks.model_file.model_file`.
+    """
+
+    check = "model_file"
+    template_fields: Sequence[str] = _fields("model_file")
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+
+class RecordTrainingOperator(_JobOperator):
+    """Sign which table a model was trained on: :func:`modelwarden.jobs.trained.trained`."""
+
+    template_fields: Sequence[str] = (
+        *_JobOperator.template_fields,
+        "model",
+        "data",
+        "evidence",
+        "key",
+    )
+
+    def __init__(self, *, model: str, data: str, evidence: str, key: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model, self.data, self.evidence, self.key = model, data, evidence, key
+
+    def execute(self, context: Any) -> str:
+        """Return the URI of the statement."""
+        from modelwarden.jobs.trained import trained
+
+        with _translated():
+            return trained(
+                self.model,
+                data=self.data,
+                evidence=self.evidence,
+                key=self.key,
+                connections=self._connections(),
+            ).uri
+
+
+class DeploymentGateOperator(_JobOperator):
+    """Decide whether a model may be deployed: :func:`modelwarden.jobs.gate.gate`.
+
+    Runs even when checks crashed (``trigger_rule="all_done"``): what is missing denies, and the
+    denial is written down. Pushes ``return_value`` (allow, decision, reasons) and ``decision``.
+
+    Parameters
+    ----------
+    model, policy, trust : str
+        URIs of the model, the policy and the trust file.
+    evidence : str
+        Prefix below which statements lie and the decision goes.
+    key : str
+        The gate's key: a PEM file or ``env:NAME``.
+    on_block : {"fail", "record"}, default="fail"
+        Whether a denial fails the task, or is left to ``VerifyDecisionOperator``.
+    """
+
+    template_fields: Sequence[str] = (
+        *_JobOperator.template_fields,
+        "model",
+        "policy",
+        "evidence",
+        "trust",
+        "key",
+        "on_block",
+    )
+    ui_color = "#ffe0b2"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        policy: str,
+        evidence: str,
+        trust: str,
+        key: str,
+        on_block: str = "fail",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
+        super().__init__(**kwargs)
+        self.model, self.policy, self.trust = model, policy, trust
+        self.evidence, self.key, self.on_block = evidence, key, on_block
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Decide, push the decision, then block."""
+        from modelwarden.errors import Rejected
+        from modelwarden.jobs.gate import gate
+
+        with _translated():
+            if self.on_block not in ("fail", "record"):
+                raise InputError("on_block", "fail or record", repr(self.on_block))
+            ruling = gate(
+                self.model,
+                policy=self.policy,
+                evidence=self.evidence,
+                trust=self.trust,
+                key=self.key,
+                connections=self._connections(),
+            )
+            result = ruling.as_json()
+            self._push(context, {"return_value": result, "decision": ruling.statement.uri})
+            if self.on_block == "fail" and not ruling.decision.allowed:
+                raise Rejected(self.model, ruling.decision.reasons, ruling.statement.uri)
+        return result
+
+
+class VerifyDecisionOperator(_JobOperator):
+    """Re-check a decision and all it rests on: :func:`modelwarden.jobs.verify.verify`.
+
+    Put it right before every use of the model. A task marked green by hand does not help: the
+    signed files are read again.
+    """
+
+    template_fields: Sequence[str] = (
+        *_JobOperator.template_fields,
+        "decision",
+        "model",
+        "policy",
+        "trust",
+    )
+
+    def __init__(
+        self, *, decision: str, model: str, policy: str, trust: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.decision, self.model, self.policy, self.trust = decision, model, policy, trust
+
+    def execute(self, context: Any) -> str:
+        """Return the SHA-256 of the model that may be used."""
+        from modelwarden.jobs.verify import verify
+
+        with _translated():
+            return verify(
+                self.decision,
+                model=self.model,
+                policy=self.policy,
+                trust=self.trust,
+                connections=self._connections(),
+            ).model
+
+
+class ReleaseOperator(_JobOperator):
+    """Publish a model whose decision holds, once: :func:`modelwarden.jobs.release.release`."""
+
+    template_fields: Sequence[str] = (
+        *_JobOperator.template_fields,
+        "decision",
+        "model",
+        "policy",
+        "trust",
+        "evidence",
+        "to",
+        "run_name",
+    )
+
+    def __init__(
+        self,
+        *,
+        decision: str,
+        model: str,
+        policy: str,
+        trust: str,
+        evidence: str,
+        to: str,
+        run_name: str = "{{ dag.dag_id }}/{{ run_id }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.decision, self.model, self.policy, self.trust = decision, model, policy, trust
+        self.evidence, self.to, self.run_name = evidence, to, run_name
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Return where the model was published."""
+        from modelwarden.jobs.release import release
+
+        with _translated():
+            return release(
+                self.decision,
+                model=self.model,
+                policy=self.policy,
+                trust=self.trust,
+                evidence=self.evidence,
+                to=self.to,
+                run=self.run_name,
+                connections=self._connections(),
+            ).as_json()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what a retry cannot change into a final failure; let the rest be retried."""
+    try:
+        yield
+    except StoreError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from error
+    except ModelWardenError as error:
+        raise AirflowFailException(str(error)) from error
+
+
+def _connection(conn_id: str | None) -> "Connection | None":
+    """Read an Airflow connection through the amazon provider, which knows roles and profiles."""
+    if not conn_id:
+        return None
+    try:
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+    except ImportError as error:
+        package = "apache-airflow-providers-amazon"
+        raise InputError("aws_conn_id", f"{package} to be installed", "no such package") from error
+    from modelwarden.store import Connection
+
+    hook = AwsGenericHook(aws_conn_id=conn_id, client_type="s3")
+    credentials = hook.get_credentials()
+    return Connection(
+        endpoint_url=hook.conn_config.get_service_endpoint_url("s3"),
+        region_name=hook.region_name,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.token,
+    )

@@ -1,0 +1,103 @@
+"""What the house knows of a check without importing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelwarden.errors import InputError
+from modelwarden.report import Json, finite
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a check reads, how it may be asked, and what it measures.
+
+    Policies, the gate and the skins need nothing else of a check, so they need none of the
+    libraries that the check itself imports.
+
+    Parameters
+    ----------
+    function : str
+        ``"module:function"``; imported when the check runs, never before.
+    summary : str
+        One line for ``--help``.
+    inputs : mapping of str to {"table", "model", "file"}
+        What is left of ``*``; the first is the subject that the statement is about.
+    options : mapping of str to JSON or type
+        What is right of ``*``, with its default; a type where there is no default.
+    metrics : mapping of str to str
+        What a policy may speak about, with its unit and meaning.
+    words : mapping of str to str
+        One line about each input, option and table.
+    tables : tuple of str, default=()
+        Tables that the check writes. Data that passed a filter is called ``kept``.
+    extra : str, default="checks"
+        The extra that installs what the check needs.
+    """
+
+    function: str
+    summary: str
+    inputs: Mapping[str, str]
+    options: Mapping[str, Json]
+    metrics: Mapping[str, str]
+    words: Mapping[str, str]
+    tables: tuple[str, ...] = ()
+    extra: str = "checks"
+
+    @property
+    def subject(self) -> str:
+        """Return the name of the input that the statement is about."""
+        return next(iter(self.inputs))
+
+    @property
+    def about_model(self) -> bool:
+        """Whether the check speaks about a model, not about data."""
+        return "model" in self.inputs
+
+    def ask(self, options: Mapping[str, Json]) -> dict[str, Json]:
+        """Return every option with its right type, defaults filled in.
+
+        Templates render numbers as text and Kubeflow sends integers as floats; both are read back
+        as what the default says they are.
+
+        Raises
+        ------
+        InputError
+            If an option is unknown, missing or of the wrong type.
+        """
+        unknown = sorted(set(options) - set(self.options))
+        if unknown:
+            known = ", ".join(self.options) or "no options"
+            raise InputError(f"option {unknown[0]}", f"one of: {known}", "an unknown name")
+        return {name: self.option(name, options) for name in self.options}
+
+    def option(self, name: str, options: Mapping[str, Json]) -> Json:
+        """Return one option out of `options` with its right type, or its default."""
+        default = self.options[name]
+        if name in options:
+            return _typed(name, options[name], default)
+        if isinstance(default, type):
+            raise InputError(f"option {name}", f"a value ({default.__name__})", "nothing")
+        return default
+
+
+def _typed(name: str, value: Json, default: Json) -> Json:
+    kind = default if isinstance(default, type) else type(default)
+    if kind is str and isinstance(value, str) and (value or not isinstance(default, type)):
+        return value
+    if kind is bool and isinstance(value, bool):
+        return value
+    number = _number(value) if kind in (int, float) else None
+    if kind is float and number is not None:
+        return number
+    if kind is int and number is not None and number == int(number):
+        return int(number)
+    raise InputError(f"option {name}", f"a value of type {kind.__name__}", repr(value))
+
+
+def _number(value: Json) -> float | None:
+    if not isinstance(value, str):
+        return finite(value)
+    try:
+        return finite(float(value))
+    except ValueError:
+        return None

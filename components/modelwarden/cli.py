@@ -1,0 +1,358 @@
+"""The command line: a group per verb, an exit code per kind of answer."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelwarden import __version__
+from modelwarden.cards import Card
+from modelwarden.checks import cards
+from modelwarden.errors import InputError, ModelWardenError, Rejected
+from modelwarden.report import Decision, Json
+from modelwarden.work import Work
+
+EXIT_CODES = """\b
+Exit codes:
+  0  allowed, or the check succeeded
+  1  rejected by a check or a policy
+  2  wrong usage, input, policy or trust file
+  3  untrusted or tampered
+  4  storage did not do what was asked; try again if the message says so
+
+\b
+S3 is found as boto3 finds it: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_PROFILE, roles.
+Local paths work wherever a URI does."""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="modelwarden")
+def cli() -> None:
+    r"""Check training data and models, and decide what may be deployed.
+
+    \b
+    The way of a model, a command each:
+      keys new       once per role: who may speak
+      check ...      measure data and model; signed when given --key
+      trained        say which table the model came from
+      gate           judge all evidence by a policy; sign the decision
+      verify         re-check the decision before the model is used
+      release        verify, then publish the model once
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except ModelWardenError as error:
+        label = "rejected" if isinstance(error, Rejected) else "error"
+        click.secho(f"{label}: {error}", err=True, fg="red")
+        sys.exit(error.exit_code)
+
+
+_policy = click.option("--policy", required=True, help="URI of the policy (YAML).")
+_trust = click.option("--trust", required=True, help="URI of the trust file (YAML).")
+_output = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer."
+)
+
+
+@cli.group(name="check")
+def check_group() -> None:
+    r"""Measure a table or a model.
+
+    Without --key a report is unsigned, which a gate refuses; that is fine for a look.
+
+    \b
+    Example:
+      modelwarden check roni --train s3://data/train.csv --trusted s3://data/trusted.csv \
+          --target label --kept s3://data/kept.csv --evidence s3://evidence --key data.pem
+    """
+
+
+def _check_command(name: str, card: Card) -> click.Command:
+    """Build the command of one check from its card."""
+    metrics = "\n".join(f"  {metric:24}{meaning}" for metric, meaning in card.metrics.items())
+    words = card.words
+    params: list[click.Parameter] = [
+        *(_option(given, required=True, help=f"URI: {words[given]}.") for given in card.inputs),
+        *(_option_of(option, kind, words[option]) for option, kind in card.options.items()),
+        *(
+            _option(table, default="", help=f"URI to write: {words[table]}.")
+            for table in card.tables
+        ),
+        _option("evidence", default="", help="Prefix for report and statement."),
+        _option("key", default="", help="Signing key: a PEM file or env:NAME."),
+        _option("page", default="", help="Write the report as an HTML page to this file."),
+        _option("output", default="text", type=click.Choice(["text", "json"]), help="Form."),
+    ]
+    return click.Command(
+        name,
+        params=params,
+        callback=lambda **given: _run_check(name, card, given),
+        help=card.summary,
+        epilog=f"\b\nMeasures, for a policy to speak about:\n{metrics}",
+    )
+
+
+def _run_check(name: str, card: Card, given: Mapping[str, Any]) -> None:
+    from modelwarden.jobs.check import check
+
+    with _progress() as work:
+        outcome = check(
+            name,
+            inputs={key: given[key] for key in card.inputs},
+            options={key: given[key] for key in card.options},
+            tables={key: given[key] for key in card.tables},
+            evidence=given["evidence"],
+            key=given["key"],
+            work=work,
+        )
+    if given["page"]:
+        Path(given["page"]).write_text(outcome.page, encoding="utf-8")
+    if given["output"] == "json":
+        _print_json(outcome.as_json())
+    else:
+        for metric, value in outcome.report.metrics.items():
+            click.echo(f"{metric:24}{'undefined' if value is None else f'{value:.6g}'}")
+        for note in outcome.report.notes:
+            click.echo(f"note: {note}")
+        _print_places({**outcome.tables, "report": outcome.report_uri, "page": outcome.page_uri})
+        _print_places({"statement": outcome.statement.uri if outcome.statement else "unsigned"})
+    outcome.require_success()
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--data", required=True, help="URI of the table it was trained on.")
+@click.option("--evidence", required=True, help="Prefix for the statement.")
+@click.option("--key", required=True, help="The builder's key: a PEM file or env:NAME.")
+def trained(model: str, data: str, evidence: str, key: str) -> None:
+    """Sign which table MODEL was trained on. Every policy asks for it."""
+    from modelwarden.jobs.trained import trained as job
+
+    _print_places({"statement": job(model, data=data, evidence=evidence, key=key).uri})
+
+
+@cli.command()
+@click.argument("model")
+@_policy
+@click.option("--evidence", required=True, help="Prefix of statements, and of the decision.")
+@_trust
+@click.option("--key", required=True, help="The gate's key: a PEM file or env:NAME.")
+@_output
+def gate(model: str, policy: str, evidence: str, trust: str, key: str, output: str) -> None:
+    """Decide whether MODEL may be deployed; sign the decision. Exit 1 when denied."""
+    from modelwarden.jobs.gate import gate as job
+
+    ruling = job(model, policy=policy, evidence=evidence, trust=trust, key=key)
+    if output == "json":
+        _print_json({**ruling.as_json(), "rules": _rules(ruling.decision)})
+    else:
+        _print_rules(ruling.decision)
+        _print_places({"decision": ruling.statement.uri, "page": ruling.page_uri})
+    if not ruling.decision.allowed:
+        raise Rejected(model, ruling.decision.reasons, ruling.statement.uri)
+
+
+@cli.command()
+@click.argument("decision")
+@click.option("--model", required=True, help="URI of the model that is about to be used.")
+@_policy
+@_trust
+@_output
+def verify(decision: str, model: str, policy: str, trust: str, output: str) -> None:
+    """Re-check DECISION and all it rests on; read-only. Exit 0 only when it allows MODEL."""
+    from modelwarden.jobs.verify import verify as job
+
+    verdict = job(decision, model=model, policy=policy, trust=trust)
+    if output == "json":
+        rules = _rules(verdict.decision)
+        _print_json({"allow": True, "model": verdict.model, "rules": rules})
+    else:
+        _print_rules(verdict.decision)
+        _print_places({"allowed": verdict.model, "decided": verdict.decided})
+
+
+@cli.command()
+@click.argument("decision")
+@click.option("--model", required=True, help="URI of the model to publish.")
+@_policy
+@_trust
+@click.option("--evidence", required=True, help="Prefix where the use of the decision is noted.")
+@click.option("--to", required=True, help="Prefix of published models.")
+@click.option("--run", required=True, help="Name of this run; the same when it is tried again.")
+def release(
+    decision: str, model: str, policy: str, trust: str, evidence: str, to: str, run: str
+) -> None:
+    """Verify DECISION, then publish MODEL once, under its digest."""
+    from modelwarden.jobs.release import release as job
+
+    published = job(
+        decision, model=model, policy=policy, trust=trust, evidence=evidence, to=to, run=run
+    )
+    _print_places({"release": published.uri, "model": published.model})
+
+
+@cli.group(name="policy")
+def policy_group() -> None:
+    """Read policy files."""
+
+
+@policy_group.command(name="check")
+@click.argument("policy")
+def policy_check(policy: str) -> None:
+    """Read POLICY as the gate would, and say what it demands."""
+    from modelwarden.jobs.session import Session
+
+    with Session() as session:
+        rules = session.policy(policy)
+    for rule in rules.rules:
+        asked = rules.asked[rule.check]
+        pins = [f"{name}={value}" for kind in asked.values() for name, value in kind.items()]
+        click.echo(f"{rule!s:48}{rule.severity:7}{', '.join(pins)}")
+    _print_places({"action": rules.action, "sha256": rules.sha256})
+
+
+@cli.group()
+def keys() -> None:
+    """Make signing keys."""
+
+
+@keys.command(name="new")
+@click.argument("name")
+@click.option("--to", default=".", type=click.Path(file_okay=False), help="Folder.")
+def keys_new(name: str, to: str) -> None:
+    """Make a P-256 key pair: NAME.pem (private, keep it) and NAME.pub (for the trust file)."""
+    from modelwarden.signing import new_key
+
+    paths = [Path(to) / f"{name}.{ending}" for ending in ("pem", "pub")]
+    for path, body, mode in zip(paths, new_key(), (0o600, 0o644), strict=True):
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(body)
+        except OSError as error:
+            got = error.strerror or str(error)
+            fix = "choose another name or folder"
+            raise InputError(str(path), "a place for a new file", got, fix) from error
+    _print_places({"private": str(paths[0]), "public": str(paths[1])})
+
+
+@cli.group(name="trusted")
+def trusted_group() -> None:
+    """Get the reviewed rows that RONI measures with."""
+
+
+@trusted_group.command(name="sample")
+@click.argument("table")
+@click.option("--rows", type=int, default=500, show_default=True, help="Rows to draw.")
+@click.option("--to", required=True, help="URI to write them to.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
+@click.option("--evidence", default="", help="Prefix for the statement.")
+@click.option("--key", default="", help="Signing key: a PEM file or env:NAME.")
+def trusted_sample(table: str, rows: int, to: str, seed: int, evidence: str, key: str) -> None:
+    """Draw rows of TABLE for people to review; with --key, sign that they were drawn so.
+
+    Drawn at random, not picked: a trusted set that somebody chose row by row says nothing about
+    the rest. Correct or strike out what is wrong, then pin the file's SHA-256 in the policy.
+    """
+    from modelwarden.jobs.sample import sample
+
+    drawn = sample(table, rows=rows, to=to, seed=seed, evidence=evidence, key=key)
+    _print_places(
+        {
+            "sample": drawn.uri,
+            "sha256": drawn.sha256,
+            "statement": drawn.statement.uri if drawn.statement else "unsigned",
+        }
+    )
+
+
+@cli.command(name="compile")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--pipelines",
+    default="pipelines",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of Python files whose pipelines are compiled too, if it exists.",
+)
+def compile_command(folder: Path, pipelines: Path) -> None:
+    """Write every Kubeflow component, and the pipelines beside you, as YAML to FOLDER."""
+    try:
+        from modelwarden.kubeflow_compiler import compile_all
+    except ModuleNotFoundError as error:
+        fix = "pip install 'modelwarden[kfp]'"
+        raise InputError(
+            "compile", "kfp to be installed", f"no module {error.name}", fix
+        ) from error
+    for path in compile_all(folder, pipelines):
+        click.echo(str(path))
+
+
+def _option(name: str, **settings: Any) -> click.Option:
+    return click.Option([f"--{name.replace('_', '-')}", name], **settings)
+
+
+def _option_of(name: str, default: Json, words: str) -> click.Option:
+    words = f"{words[0].upper()}{words[1:]}."
+    if isinstance(default, type):
+        return _option(name, type=default, required=True, help=words)
+    return _option(name, type=type(default), default=default, show_default=True, help=words)
+
+
+@contextmanager
+def _progress() -> Iterator[Work]:
+    """Show a bar on a terminal, and nothing in a log file."""
+    bars: dict[str, Any] = {}
+
+    def watch(label: str, done: int, total: int) -> None:
+        if label not in bars:
+            bars[label] = click.progressbar(length=total, label=label, file=sys.stderr)
+            bars[label].__enter__()
+        bars[label].update(done - bars[label].pos)
+        if done >= total:
+            bars[label].render_finish()
+
+    yield Work(watch if sys.stderr.isatty() else None)
+
+
+def _rules(decision: Decision) -> Json:
+    return [
+        {"rule": r.rule, "measured": r.measured, "passed": r.passed, "why": r.why}
+        for r in decision.results
+    ]
+
+
+def _print_rules(decision: Decision) -> None:
+    for result in decision.results:
+        mark = "ok  " if result.passed else "FAIL" if result.severity == "block" else "warn"
+        measured = "" if result.measured is None else f"  ({result.measured:.4g})"
+        click.echo(f"{mark}  {result.rule}{measured}{'  ' + result.why if result.why else ''}")
+    for note in decision.notes:
+        click.echo(f"note: {note}")
+
+
+def _print_places(places: Mapping[str, str]) -> None:
+    for name, place in places.items():
+        if place:
+            click.echo(f"{name + ':':12}{place}")
+
+
+def _print_json(value: Json) -> None:
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+for _name, _card in cards().items():
+    check_group.add_command(_check_command(_name, _card))

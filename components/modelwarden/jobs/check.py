@@ -1,0 +1,197 @@
+"""Run one check: URIs in, report and signed statement out."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from modelwarden import checks
+from modelwarden.errors import InputError, Rejected
+from modelwarden.evidence import Asked, Circumstances, check_statement, statements_folder
+from modelwarden.jobs.filing import Filed, file_statement
+from modelwarden.jobs.session import Connections, Session, environment, now
+from modelwarden.page import report_page
+from modelwarden.report import Findings, Json, Report, canonical
+from modelwarden.signing import Signer
+from modelwarden.store import File
+from modelwarden.work import Work
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found and where it was written.
+
+    Parameters
+    ----------
+    report : Report
+        The measurements.
+    page : str
+        The report as an HTML page.
+    tables : mapping of str to str
+        URIs of the tables that the check wrote.
+    report_uri, page_uri : str
+        Empty without an evidence prefix.
+    statement : Filed or None
+        The signed statement; None without a key.
+    """
+
+    report: Report
+    page: str
+    tables: Mapping[str, str]
+    report_uri: str = ""
+    page_uri: str = ""
+    statement: Filed | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether the check says that its result may be used."""
+        return not self.report.failures
+
+    def require_success(self) -> None:
+        """Raise `Rejected` if the check failed."""
+        if not self.success:
+            raise Rejected(self.report.check, self.report.failures, self.page_uri)
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the outcome as a small JSON value, fit for an XCom."""
+        return {
+            "check": self.report.check,
+            "success": self.success,
+            "failures": [failure[:200] for failure in self.report.failures[:10]],
+            "metrics": dict(self.report.metrics),
+            "tables": dict(self.tables),
+            "report": self.report_uri,
+            "page": self.page_uri,
+            "statement": self.statement.uri if self.statement else "",
+            "sha256": self.statement.sha256 if self.statement else "",
+        }
+
+
+def check(
+    name: str,
+    *,
+    inputs: Mapping[str, str],
+    options: Mapping[str, Json] | None = None,
+    evidence: str = "",
+    key: str = "",
+    tables: Mapping[str, str] | None = None,
+    work: Work | None = None,
+    connections: Connections | None = None,
+) -> Outcome:
+    """Run one check.
+
+    Alone it needs neither key, policy nor gate: its report is then unsigned, and a gate refuses it.
+
+    Parameters
+    ----------
+    name : str
+        A check of :data:`modelwarden.checks.CHECKS`, or an installed one.
+    inputs : mapping of str to str
+        URI of each table, model or file that the check reads.
+    options : mapping of str to JSON, optional
+        Its options; defaults where left out.
+    evidence : str, default=""
+        Prefix for report and statement; rows of data never go there.
+    key : str, default=""
+        Signing key: a PEM file or ``env:NAME``. Without one nothing is signed.
+    tables : mapping of str to str, optional
+        URIs for the tables that the check writes, created once and never overwritten; a table
+        without one is not kept.
+    work : Work, optional
+        Told about progress.
+    connections : Connections, optional
+        Where data and evidence are.
+
+    Returns
+    -------
+    Outcome
+        Also when the check failed; `Outcome.require_success` makes that final.
+    """
+    card = checks.card(name)
+    asked_options = card.ask(options or {})
+    wanted = dict(tables or {})
+    _expect(f"{name}: input", card.inputs, inputs, all_of_them=True)
+    _expect(f"{name}: table", card.tables, wanted, all_of_them=False)
+    if key and not evidence:
+        raise InputError("evidence", "a prefix for the signed statement", "nothing")
+    signer = Signer.open(key) if key else None
+    function = checks.load(name)
+    started = now().isoformat()
+    with Session(connections) as session:
+        files = {given: session.data.get(inputs[given]) for given in card.inputs}
+        with ExitStack() as handles:
+            opened = [_open(kind, files[given], handles) for given, kind in card.inputs.items()]
+            findings = function(*opened, **asked_options, work=work)
+        written = {n: uri for n, uri in wanted.items() if uri and n in findings.tables}
+        for table, uri in written.items():
+            session.data.put_once(uri, findings.tables[table])
+        asked = Asked(name, card.subject, asked_options, {n: f.sha256 for n, f in files.items()})
+        return _record(session, signer, evidence, asked, findings, written, started)
+
+
+def _record(
+    session: Session,
+    signer: Signer | None,
+    evidence: str,
+    asked: Asked,
+    findings: Findings,
+    written: Mapping[str, str],
+    started: str,
+) -> Outcome:
+    """Write the report and its page, then the statement that speaks for them."""
+    when = Circumstances(started, now().isoformat(), environment())
+    page = report_page(findings.report, findings.figures, facts=_facts(asked, when))
+    if not evidence:
+        return Outcome(findings.report, page, written)
+    outputs = {name: sha256(body).hexdigest() for name, body in findings.tables.items()}
+    document = {
+        "report": findings.report.as_json(),
+        "figures": [figure.as_json() for figure in findings.figures],
+        "options": dict(asked.options),
+        "inputs": dict(asked.inputs),
+        "outputs": outputs,
+    }
+    report_uri = session.records.put_blob(evidence, canonical(document))
+    page_uri = session.records.put_blob(evidence, page.encode())
+    filed = None
+    if signer is not None:
+        statement = check_statement(asked, findings.report, report_uri, outputs, when)
+        about = [entry["digest"]["sha256"] for entry in statement["subject"]]
+        folders = [f"{statements_folder(evidence, digest)}/{asked.check}" for digest in about]
+        filed = file_statement(session.records, signer, statement, folders, asked.key)
+    return Outcome(findings.report, page, written, report_uri, page_uri, filed)
+
+
+def _expect(
+    what: str, names: Iterable[str], given: Mapping[str, str], *, all_of_them: bool
+) -> None:
+    """Refuse unknown names, and missing ones where all are needed."""
+    known = list(names)
+    for name in given:
+        if name not in known:
+            raise InputError(f"{what} {name}", f"one of {', '.join(known) or 'none'}", repr(name))
+    for name in known if all_of_them else ():
+        if not given.get(name):
+            raise InputError(f"{what} {name}", "a URI", "nothing")
+
+
+def _open(kind: str, file: File, handles: ExitStack) -> Any:
+    """Open the handle that a check takes; the libraries it needs are imported here, not before."""
+    if kind == "table":
+        from modelwarden.tables import Table
+
+        return Table.open(file)
+    if kind == "model":
+        from modelwarden.models import Predictor
+
+        return handles.enter_context(Predictor(file))
+    return file
+
+
+def _facts(asked: Asked, when: Circumstances) -> dict[str, str]:
+    return {
+        **{f"option {name}": str(value) for name, value in asked.options.items()},
+        **{f"SHA-256 of {name}": digest for name, digest in asked.inputs.items()},
+        **when.environment,
+    }

@@ -1,0 +1,44 @@
+"""Say which table a model was trained on."""
+
+from modelwarden.evidence import Asked, Circumstances, provenance_statement, statements_folder
+from modelwarden.jobs.filing import Filed, file_statement
+from modelwarden.jobs.session import Connections, Session, environment, now
+from modelwarden.report import TRAINED
+from modelwarden.signing import Signer
+
+
+def trained(
+    model: str, *, data: str, evidence: str, key: str, connections: Connections | None = None
+) -> Filed:
+    """Sign the builder's statement that a model came from a table.
+
+    It is a claim: nothing here can see whether the training really read that table. The decision
+    repeats who claims it.
+
+    Parameters
+    ----------
+    model, data : str
+        URIs of the model file and of the table it was trained on.
+    evidence : str
+        Prefix for the statement.
+    key : str
+        The builder's key: a PEM file or ``env:NAME``.
+    connections : Connections, optional
+        Where data and evidence are.
+
+    Returns
+    -------
+    Filed
+    """
+    signer = Signer.open(key)
+    started = now().isoformat()
+    with Session(connections) as session:
+        digests = {
+            "model": session.data.get(model).sha256,
+            "data": session.data.get(data).sha256,
+        }
+        asked = Asked(TRAINED, "model", {}, digests)
+        when = Circumstances(started, now().isoformat(), environment())
+        folder = f"{statements_folder(evidence, digests['model'])}/{TRAINED}"
+        statement = provenance_statement(asked, when)
+        return file_statement(session.records, signer, statement, [folder], asked.key)

@@ -1,0 +1,313 @@
+"""Kubeflow components: a typed signature and one call each.
+
+Sources and evidence are URIs that go through the store; artifacts are read at their path, and
+outputs are copies for the user interface. A task that fails loses its outputs, so checks and the
+gate always succeed and record; ``require_allow`` is the task that turns a run red.
+
+Set ``MODELWARDEN_IMAGE`` to an image that holds this package and kfp, and nothing is installed when
+a task starts. Signatures follow what the compiler can read: no ``X | None``, no tuples, literal
+defaults; ``""`` stands for "not given".
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
+
+from modelwarden import __version__
+
+IMAGE = os.environ.get("MODELWARDEN_IMAGE", "")
+
+
+def _component(extra: str = "checks") -> Callable[[Callable[..., Any]], Any]:
+    """Return kfp's decorator with our image, or with pip and the extra that a check needs."""
+    decorate: Callable[[Callable[..., Any]], Any] = dsl.component(
+        base_image=IMAGE or "python:3.11-slim",
+        packages_to_install=None if IMAGE else [f"modelwarden[{extra}]=={__version__}"],
+        install_kfp_package=not IMAGE,
+    )
+    return decorate
+
+
+@_component()
+def load_artifact(uri: str, artifact: Output[Artifact], sha256: str = ""):
+    """Bring an object of any S3-compatible store into the pipeline.
+
+    Args:
+        uri: Where it is.
+        artifact: Its copy.
+        sha256: Digest that it must have; "" accepts any.
+    """
+    from modelwarden.store import Store
+
+    with Store() as store:
+        file = store.get(uri, sha256=sha256)
+        store.put_once(artifact.path, file.path)
+        artifact.metadata["sha256"] = file.sha256
+
+
+@_component("checks,gx")
+def integrity(
+    data: Input[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    suite: str,
+    evidence: str = "",
+    key: str = "",
+):
+    """Hold a table against a Great Expectations suite.
+
+    Args:
+        data: The table.
+        report: The report as a page.
+        metrics: Its metrics.
+        suite: URI of the suite.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    inputs = {"data": data.path, "suite": suite}
+    outcome = check("integrity", inputs=inputs, evidence=evidence, key=key)
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
+def roni(
+    train: Input[Dataset],
+    trusted: Input[Dataset],
+    kept: Output[Dataset],
+    quarantine: Output[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    target: str,
+    alpha: float = 0.05,
+    max_rejected: float = 0.25,
+    seed: int = 0,
+    evidence: str = "",
+    key: str = "",
+):
+    """Reject training rows with a negative impact (RONI).
+
+    Args:
+        train: Rows under suspicion.
+        trusted: Rows that people have reviewed.
+        kept: Rows that passed, in the format they came in.
+        quarantine: Rows that were rejected.
+        report: The report as a page.
+        metrics: Its metrics.
+        target: Label column.
+        alpha: Share of clean rows that may be rejected on average.
+        max_rejected: Share of rejected rows above which the check fails and keeps all.
+        seed: Seed of everything random.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "roni",
+        inputs={"train": train.path, "trusted": trusted.path},
+        options={"target": target, "alpha": alpha, "max_rejected": max_rejected, "seed": seed},
+        tables={"kept": kept.path, "quarantine": quarantine.path},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
+def evasion(
+    model: Input[Model],
+    evaluation: Input[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    target: str,
+    epsilon: float = 0.1,
+    rows: int = 300,
+    queries: int = 400,
+    seed: int = 0,
+    evidence: str = "",
+    key: str = "",
+):
+    """Attack a model with small perturbations.
+
+    Args:
+        model: The model file.
+        evaluation: Rows to attack; the training run should not know them.
+        report: The report as a page.
+        metrics: Its metrics.
+        target: Label column.
+        epsilon: Largest change of a column, in units of its scale.
+        rows: Rows to attack, chosen by seed.
+        queries: Predictions that the attack may ask for, per row.
+        seed: Seed of everything random.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "evasion",
+        inputs={"model": model.path, "evaluation": evaluation.path},
+        options={
+            "target": target,
+            "epsilon": epsilon,
+            "rows": rows,
+            "queries": queries,
+            "seed": seed,
+        },
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
+def model_file(
+    model: Input[Model],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    evidence: str = "",
+    key: str = "",
+):
+    """Refuse a model file that could execute code.
+
+    Args:
+        model: The model file.
+        report: The report as a page.
+        metrics: Its metrics.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check("model_file", inputs={"model": model.path}, evidence=evidence, key=key)
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
+def record_training(model: Input[Model], data: Input[Dataset], evidence: str, key: str) -> str:
+    """Sign which table a model was trained on.
+
+    Args:
+        model: The model file.
+        data: The table.
+        evidence: Prefix for the statement.
+        key: The builder's key, a PEM file or env:NAME.
+
+    Returns:
+        URI of the statement.
+    """
+    from modelwarden.jobs.trained import trained
+
+    return trained(model.path, data=data.path, evidence=evidence, key=key).uri
+
+
+@_component()
+def deployment_gate(
+    model: Input[Model],
+    report: Output[HTML],
+    policy: str,
+    evidence: str,
+    trust: str,
+    key: str,
+) -> NamedTuple("Ruling", decision=str, allow=bool):
+    """Decide whether a model may be deployed; succeeds either way.
+
+    Args:
+        model: The model file.
+        report: The decision as a page.
+        policy: URI of the policy.
+        evidence: Prefix below which statements lie and the decision goes.
+        trust: URI of the trust file.
+        key: The gate's key, a PEM file or env:NAME.
+
+    Returns:
+        URI of the signed decision, and whether it allows.
+    """
+    from pathlib import Path
+
+    from modelwarden.jobs.gate import gate
+
+    ruling = gate(model.path, policy=policy, evidence=evidence, trust=trust, key=key)
+    Path(report.path).write_text(ruling.page, encoding="utf-8")
+    return (ruling.statement.uri, ruling.decision.allowed)
+
+
+@_component()
+def require_allow(model: Input[Model], decision: str, policy: str, trust: str) -> str:
+    """Re-check a decision and all it rests on; fail unless it allows exactly this model.
+
+    Args:
+        model: The model file that is about to be used.
+        decision: URI of the signed decision.
+        policy: URI of the policy.
+        trust: URI of the trust file.
+
+    Returns:
+        SHA-256 of the model that may be used.
+    """
+    from modelwarden.jobs.verify import verify
+
+    return verify(decision, model=model.path, policy=policy, trust=trust).model
+
+
+@_component()
+def release(
+    model: Input[Model],
+    decision: str,
+    policy: str,
+    trust: str,
+    evidence: str,
+    to: str,
+    run: str,
+) -> str:
+    """Publish a model whose decision holds, once.
+
+    Args:
+        model: The model file.
+        decision: URI of the signed decision.
+        policy: URI of the policy.
+        trust: URI of the trust file.
+        evidence: Prefix where it is noted that the decision was used.
+        to: Prefix of published models.
+        run: Name of this run, such as dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+
+    Returns:
+        URI of the release's manifest.
+    """
+    from modelwarden.jobs.release import release
+
+    return release(
+        decision, model=model.path, policy=policy, trust=trust, evidence=evidence, to=to, run=run
+    ).uri
+
+
+@dsl.pipeline(name="security-gate")
+def security_gate(model: Input[Model], policy: str, evidence: str, trust: str, key: str) -> str:
+    """Decide, and fail the run unless the decision allows; never from cache.
+
+    Args:
+        model: The model file.
+        policy: URI of the policy.
+        evidence: Prefix below which statements lie and the decision goes.
+        trust: URI of the trust file.
+        key: The gate's key, a PEM file or env:NAME.
+
+    Returns:
+        URI of the signed decision.
+    """
+    gate = deployment_gate(model=model, policy=policy, evidence=evidence, trust=trust, key=key)
+    gate.set_caching_options(False)
+    enforce = require_allow(
+        model=model, decision=gate.outputs["decision"], policy=policy, trust=trust
+    )
+    enforce.set_caching_options(False)
+    return gate.outputs["decision"]

@@ -1,0 +1,535 @@
+"""Load a scikit-learn model from a pickle without running what the file says.
+
+A pickle is a program. Three rules keep this one harmless:
+
+names
+    The file can name only what is listed here, and scikit-learn's own classes.
+calls
+    While loading, it can call only `MAKERS` and makers of compiled scikit-learn classes. All other
+    classes are made without running their ``__init__``.
+states
+    What is written into an object is checked first. Names alone leave three ways to turn bytes into
+    pointers: ``numpy.ndarray(shape, object, buffer)``, a ``numpy.dtype`` that lies about holding
+    objects, and an attribute ``__array_interface__``, which is a window on any address.
+
+A refused name becomes an inert object and reading goes on, so that all refused names are known at
+the end. Nobody can promise that compiled code survives every number in a model's arrays: load in a
+process that may die (:mod:`modelwarden.model_child`), never in one that holds keys.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import re
+import sys
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from math import prod
+from types import FunctionType
+from typing import Any, BinaryIO, ClassVar, cast
+
+import numpy as np
+from joblib.compressor import BinaryZlibFile
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+from numpy._core.multiarray import scalar
+from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
+
+MAX_REFUSED = 100
+"""Names that are listed before reading stops."""
+
+COMPRESSIONS: Mapping[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"\x5d\x00\x00": lzma.LZMAFile,
+    **{bytes([0x78, level]): BinaryZlibFile for level in (0x01, 0x5E, 0x9C, 0xDA)},
+}
+"""How joblib compresses, by first bytes."""
+
+
+class Refused(pickle.UnpicklingError):
+    """The file asks for something that is not on the allow-list.
+
+    Parameters
+    ----------
+    names : tuple of str
+        What was refused, such as ``posix.system``; never empty.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(names)
+        self.names = names
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a file held.
+
+    Parameters
+    ----------
+    model : object
+        Whatever was pickled.
+    format : {"joblib", "pickle"}
+        Which library wrote it.
+    sklearn : str
+        The scikit-learn that wrote it, by the file's own word; empty when it does not say.
+    """
+
+    model: object
+    format: str
+    sklearn: str
+
+
+def load(data: bytes) -> Loaded:
+    """Load one pickle, joblib file or compressed joblib file.
+
+    Raises
+    ------
+    Refused
+        With everything that the file asks for and must not have.
+    pickle.UnpicklingError
+        If it cannot be read for another reason.
+    """
+    opener = next((COMPRESSIONS[magic] for magic in COMPRESSIONS if data.startswith(magic)), None)
+    seen = _Seen(joblib=opener is not None)
+    try:
+        stream = io.BufferedReader(opener(io.BytesIO(data))) if opener else io.BytesIO(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = _Unpickler(stream, seen).load()
+        _check_indices(seen)
+    except Refused as refused:
+        raise Refused(tuple(seen.refused) or refused.names) from None
+    except Exception as error:
+        if not seen.refused:  # else it broke on what stands for a refused name
+            raise pickle.UnpicklingError(f"{type(error).__name__}: {error}") from error
+    if seen.refused:
+        raise Refused(tuple(seen.refused))
+    return Loaded(model, "joblib" if seen.joblib else "pickle", seen.sklearn)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ARRAY = type("ndarray", (), {"__module__": "numpy"})
+"""Stands for numpy's array classes: pickles name them, and nobody may call them, ever."""
+
+ARRAYS = _words("numpy.ndarray numpy.ma.MaskedArray numpy.ma.core.MaskedArray")
+
+INERT: Any = object()
+"""Stands for what was refused, and for random generators: a fitted classifier does not draw."""
+
+GENERATORS = _words("""
+    numpy.random._pickle.__randomstate_ctor numpy.random._pickle.__bit_generator_ctor
+    numpy.random._pickle.__generator_ctor numpy.random._mt19937.MT19937 numpy.random._pcg64.PCG64
+    numpy.random.bit_generator.SeedSequence numpy.random.bit_generator.__pyx_unpickle_SeedSequence
+""")
+
+NAMED = _words("""
+    builtins.object builtins.float builtins.int builtins.bool builtins.str
+    numpy.mean
+    scipy.interpolate._bsplines.BSpline
+    scipy._lib.array_api_compat.numpy._aliases.asarray
+    scipy.sparse._csr.csr_matrix scipy.sparse._csr.csr_array
+    scipy.sparse._csc.csc_matrix scipy.sparse._csc.csc_array
+    sklearn.feature_selection._mutual_info.mutual_info_classif
+    sklearn.feature_selection._univariate_selection.chi2
+    sklearn.feature_selection._univariate_selection.f_classif
+    sklearn.metrics._classification.accuracy_score
+    sklearn.metrics._classification.balanced_accuracy_score
+    sklearn.metrics._classification.brier_score_loss
+    sklearn.metrics._classification.f1_score
+    sklearn.metrics._classification.log_loss
+    sklearn.metrics._classification.matthews_corrcoef
+    sklearn.metrics._classification.precision_score
+    sklearn.metrics._classification.recall_score
+    sklearn.metrics._ranking.average_precision_score
+    sklearn.metrics._ranking.roc_auc_score
+    sklearn.utils.validation.check_array
+""")
+"""What a model may refer to; functions among them are never called while loading."""
+
+PACKAGES = _words("""
+    base calibration cluster compose covariance cross_decomposition decomposition
+    discriminant_analysis dummy ensemble feature_extraction feature_selection frozen
+    gaussian_process impute isotonic kernel_approximation linear_model manifold mixture
+    model_selection multiclass multioutput naive_bayes neighbors neural_network pipeline
+    preprocessing random_projection semi_supervised svm tree
+""")
+"""Where scikit-learn's estimators live."""
+
+INTERNAL = _words("""
+    sklearn._loss._loss sklearn._loss.link sklearn._loss.loss sklearn.calibration
+    sklearn.compose._column_transformer sklearn.ensemble._hist_gradient_boosting.predictor
+    sklearn.gaussian_process.kernels sklearn.linear_model._sgd_fast sklearn.metrics._dist_metrics
+    sklearn.metrics._scorer sklearn.model_selection._split sklearn.neighbors._ball_tree
+    sklearn.neighbors._kd_tree sklearn.neural_network._stochastic_optimizers sklearn.tree._tree
+    sklearn.utils._metadata_requests
+""")
+"""Modules whose classes are the parts of estimators."""
+
+COMPILED = _words("sklearn._loss._loss sklearn.linear_model._sgd_fast sklearn.tree._tree")
+"""Modules whose pickles call their classes, with numbers."""
+
+
+def _sklearn(module: str, name: str) -> Any:
+    """Return a class of scikit-learn, or what makes a compiled one; None for everything else."""
+    package, *inner = module.split(".")
+    if package != "sklearn" or not inner or "tests" in inner:
+        return None
+    if inner[0] not in PACKAGES and module not in INTERNAL:
+        return None
+    found: Any = vars(import_module(module)).get(name)
+    if module in INTERNAL and (name == "newObj" or name.startswith("__pyx_unpickle_Cy")):
+        return found
+    own = isinstance(found, type) and found.__module__ == module
+    return found if own and (module in INTERNAL or issubclass(found, BaseEstimator)) else None
+
+
+def _number_or_ufunc(module: str, name: str) -> Any:
+    """Return a scalar type or universal function of numpy; None for everything else."""
+    found: Any = vars(np).get(name) if module == "numpy" else None
+    if isinstance(found, type):
+        return found if issubclass(found, (np.number, np.bool_)) else None
+    return found if isinstance(found, np.ufunc) else None
+
+
+# --- calls ----------------------------------------------------------------------------------------
+
+
+def _refuse_unless(sound: bool, what: str) -> None:
+    if not sound:
+        raise Refused((what,))
+
+
+def _dtype(code: str, *_: object) -> np.dtype[Any]:
+    sound = isinstance(code, str) and re.fullmatch(r"[biufcSUV]\d+|O8", code) is not None
+    _refuse_unless(sound, "call of numpy.dtype")
+    return np.dtype(code, copy=True)
+
+
+def _empty_array(*_: object) -> np.ndarray[Any, Any]:
+    return np.empty(0, np.int8)  # its state follows
+
+
+def _empty_masked_array(*_: object) -> Any:
+    return np.ma.MaskedArray(np.empty(0, np.int8), mask=np.empty(0, np.bool_))
+
+
+def _array_from(data: object, dtype: object, *shape_and_order: Any) -> Any:
+    sound = isinstance(data, (bytes, bytearray)) and isinstance(dtype, np.dtype)
+    _refuse_unless(sound, "call of numpy.frombuffer")
+    return _frombuffer(data, dtype, *shape_and_order)
+
+
+def _scalar(dtype: object, data: object = b"") -> Any:
+    sound = isinstance(dtype, np.dtype) and not dtype.hasobject and isinstance(data, bytes)
+    _refuse_unless(sound, "call of numpy scalar")
+    return scalar(dtype, data)
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    _refuse_unless(encoding == "latin1", "call of _codecs.encode")
+    return str.encode(text, "latin1")
+
+
+def _partial(function: object) -> partial[Any]:
+    """Return a partial function, never a partial class: that is a call with chosen arguments."""
+    _refuse_unless(isinstance(function, (FunctionType, np.ufunc)), "call of functools.partial")
+    return partial(cast("Callable[..., Any]", function))
+
+
+def _plain_object(cls: Any, base: type, state: object) -> object:
+    _refuse_unless(base is object and state is None, "call of copyreg._reconstructor")
+    return cls.__new__(cls)
+
+
+MAKERS: Mapping[str, Callable[..., Any]] = {
+    "builtins.bytearray": bytearray,
+    "builtins.bytes": bytes,
+    "builtins.complex": complex,
+    "builtins.frozenset": frozenset,
+    "builtins.range": range,
+    "builtins.set": set,
+    "builtins.slice": slice,
+    "_codecs.encode": _latin1,
+    "collections.OrderedDict": lambda: OrderedDict(),
+    "copyreg._reconstructor": _plain_object,
+    "functools.partial": _partial,
+    "numpy.dtype": _dtype,
+    "numpy.core.multiarray._reconstruct": _empty_array,
+    "numpy._core.multiarray._reconstruct": _empty_array,
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy._core.multiarray.scalar": _scalar,
+    "numpy.core.numeric._frombuffer": _array_from,
+    "numpy._core.numeric._frombuffer": _array_from,
+    "numpy.ma.core._mareconstruct": _empty_masked_array,
+}
+"""What a file may call while it loads, by the name that it uses."""
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+class _Bunch(Bunch):  # type: ignore[misc]
+    """A bunch whose keys, which Python reads as attributes, are checked like attributes."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        _refuse_unless(_is_plain({key: value}), "state of sklearn.utils.Bunch")
+        super().__setitem__(key, value)
+
+
+class _Array(NumpyArrayWrapper):  # type: ignore[misc]
+    """A joblib array whose objects, a pickle inside the pickle, are read under the same rules."""
+
+    def read_array(self, unpickler: "_Unpickler", ensure_native_byte_order: bool) -> Any:
+        """Read what follows in the file."""
+        if self.dtype.hasobject:
+            return _Unpickler(unpickler.file_handle, unpickler.seen).load()
+        return super().read_array(unpickler, ensure_native_byte_order)
+
+
+def _is_plain(state: object) -> bool:
+    """Return whether `state` is a dict of attributes, none of which Python or numpy would obey."""
+    return type(state) is dict and all(
+        isinstance(name, str) and not name.startswith("__") for name in state
+    )
+
+
+def _is_array_header(state: Any) -> bool:
+    """Return whether `state` can only describe a joblib array."""
+    known = _words("subclass shape order dtype allow_mmap numpy_array_alignment_bytes")
+    return (
+        type(state) is dict
+        and set(state) <= known
+        and isinstance(state.get("dtype"), np.dtype)
+        and type(state.get("shape")) is tuple
+    )
+
+
+def _is_array(state: Any) -> bool:
+    """Return whether `state` holds as many elements as it says: numpy counts bytes, not objects."""
+    _version, shape, dtype, _fortran, elements, *_masked = state
+    if not isinstance(dtype, np.dtype) or type(shape) is not tuple:
+        return False
+    if not dtype.hasobject:
+        return type(elements) is bytes
+    return type(elements) is list and len(elements) == prod(shape)
+
+
+def _is_sound(instance: Any, state: Any) -> bool:
+    """Return whether `state` may be written into `instance`.
+
+    An array gets its state once: a second one would free memory that others look at.
+    """
+    kind = type(instance)
+    if isinstance(instance, np.ndarray):
+        return instance.size == 0 and _is_array(state)
+    if kind is _Array:
+        return _is_array_header(state)
+    if kind is partial:
+        return state[0] is instance.func and state[3] is None
+    if kind.__module__ in INTERNAL and type(state) is tuple:
+        return hasattr(kind, "__setstate__")
+    known = kind is _Bunch or kind.__module__.startswith(("sklearn.", "scipy."))
+    return known and _is_plain(state)
+
+
+def _finished(dtype: np.dtype[Any], state: Any) -> np.dtype[Any]:
+    """Return what a pickled dtype means, made by numpy's own constructor.
+
+    Its ``__setstate__`` would believe any flags, and would change a dtype that arrays already use.
+    """
+    _version, order, base, names, fields, itemsize, _alignment, _flags = state
+    native = "<" if sys.byteorder == "little" else ">"
+    _refuse_unless(order in ("|", "=", native) and base is None, "state of numpy.dtype")
+    if names is None:
+        return dtype
+    formats, offsets = zip(*(fields[name][:2] for name in names), strict=True)
+    sound = all(isinstance(part, np.dtype) and not part.hasobject for part in formats)
+    _refuse_unless(sound, "state of numpy.dtype")
+    parts = {"names": names, "formats": formats, "offsets": offsets, "itemsize": itemsize}
+    return np.dtype(parts)  # type: ignore[call-overload, no-any-return]
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+def _check_indices(seen: "_Seen") -> None:
+    """Refuse sparse matrices that point outside themselves: scipy's compiled code would follow."""
+    for matrix in seen.sparse:
+        try:
+            matrix.check_format(full_check=True)
+        except ValueError:
+            seen.refuse(f"state of {_title(matrix)}")
+
+
+@dataclass
+class _Seen:
+    """What a file and the pickles inside it have shown so far."""
+
+    joblib: bool
+    sklearn: str = ""
+    refused: dict[str, None] = field(default_factory=dict)
+    callable: set[int] = field(default_factory=lambda: {id(maker) for maker in MAKERS.values()})
+    sparse: list[Any] = field(default_factory=list)
+
+    def refuse(self, what: str) -> Any:
+        """Note what was refused, in printable characters."""
+        self.refused[ascii(what)[1:-1][:200]] = None
+        _refuse_unless(len(self.refused) < MAX_REFUSED, what)
+        return INERT
+
+
+def _into(opcode: bytes, kind: type, owner: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return the opcode's function for containers of one kind: nobody else's methods are called."""
+    fill = NumpyUnpickler.dispatch[opcode[0]]
+
+    def guarded(unpickler: Any) -> None:
+        _refuse_unless(isinstance(owner(unpickler), kind), f"opcode {opcode!r} on another object")
+        fill(unpickler)
+
+    return guarded
+
+
+def _forbidden(opcode: str) -> Callable[[Any], None]:
+    return lambda _unpickler: _refuse_unless(False, f"opcode {opcode}")
+
+
+class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
+    """A pickle machine with fewer instructions, each of which looks before it acts."""
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = (
+        {
+            getattr(pickle, opcode)[0]: NumpyUnpickler.dispatch[getattr(pickle, opcode)[0]]
+            for opcode in _words("""
+            MARK STOP POP POP_MARK DUP FLOAT INT BININT BININT1 LONG BININT2 NONE STRING BINSTRING
+            SHORT_BINSTRING UNICODE BINUNICODE GLOBAL DICT EMPTY_DICT GET BINGET LONG_BINGET LIST
+            EMPTY_LIST PUT BINPUT LONG_BINPUT TUPLE EMPTY_TUPLE BINFLOAT PROTO TUPLE1 TUPLE2 TUPLE3
+            NEWTRUE NEWFALSE LONG1 LONG4 BINBYTES SHORT_BINBYTES SHORT_BINUNICODE BINUNICODE8
+            BINBYTES8 EMPTY_SET FROZENSET STACK_GLOBAL MEMOIZE FRAME BYTEARRAY8
+        """)
+        }
+        | {
+            getattr(pickle, opcode)[0]: _forbidden(opcode)
+            for opcode in _words("""
+            PERSID BINPERSID OBJ EXT1 EXT2 EXT4 NEWOBJ_EX NEXT_BUFFER READONLY_BUFFER
+        """)
+        }
+        | {
+            pickle.APPEND[0]: _into(pickle.APPEND, list, lambda u: u.stack[-2]),
+            pickle.APPENDS[0]: _into(pickle.APPENDS, list, lambda u: u.metastack[-1][-1]),
+            pickle.SETITEM[0]: _into(pickle.SETITEM, dict, lambda u: u.stack[-3]),
+            pickle.SETITEMS[0]: _into(pickle.SETITEMS, dict, lambda u: u.metastack[-1][-1]),
+            pickle.ADDITEMS[0]: _into(pickle.ADDITEMS, set, lambda u: u.metastack[-1][-1]),
+        }
+    )
+
+    def __init__(self, stream: BinaryIO, seen: _Seen) -> None:
+        super().__init__("", stream, ensure_native_byte_order=True)
+        self.seen = seen
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what the file names, or something inert in its place."""
+        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+        full = f"{module}.{name}"
+        if full in ARRAYS:
+            return ARRAY
+        if full in GENERATORS:
+            return INERT
+        if full == "joblib.numpy_pickle.NumpyArrayWrapper":
+            self.seen.joblib = True
+            return _Array
+        if full == "sklearn.utils._bunch.Bunch":
+            return _Bunch
+        found = MAKERS.get(full) or self._imported(module, name)
+        return self.seen.refuse(full) if found is None else found
+
+    def _imported(self, module: str, name: str) -> Any:
+        try:
+            if f"{module}.{name}" in NAMED:
+                return vars(import_module(module)).get(name)
+            found = _number_or_ufunc(module, name) or _sklearn(module, name)
+        except (ImportError, ValueError):
+            return None  # there is no such module
+        if found is not None and (module in COMPILED or not isinstance(found, (type, np.ufunc))):
+            self.seen.callable.add(id(found))
+        return found
+
+    def load_reduce(self) -> None:
+        """Call a maker."""
+        args, maker = self.stack.pop(), self.stack.pop()
+        if maker is INERT:
+            self.append(INERT)
+        elif id(maker) in self.seen.callable and type(args) is tuple:
+            self.append(maker(*args))
+        else:
+            self.append(self.seen.refuse(f"call of {_title(maker)}"))
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+
+    def load_newobj(self) -> None:
+        """Make an object without running its ``__init__``."""
+        args, cls = self.stack.pop(), self.stack.pop()
+        if cls is INERT:
+            self.append(INERT)
+        elif isinstance(cls, type) and args == ():
+            self.append(_plain_object(cls, object, None))
+        else:
+            self.append(self.seen.refuse(f"call of {_title(cls)}"))
+
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
+
+    def load_inst(self) -> None:
+        """Refuse to call a class, and say which: no pickle of this century does it."""
+        module, name = (self.readline()[:-1].decode("ascii") for _ in range(2))
+        self.find_class(module, name)
+        _refuse_unless(False, f"call of {module}.{name}")
+
+    dispatch[pickle.INST[0]] = load_inst
+
+    def load_build(self) -> None:
+        """Write a state into an object."""
+        state, instance = self.stack[-1], self.stack[-2]
+        if instance is not INERT and _is_sound(instance, state):
+            self._note(instance, state)
+            super().load_build()
+            return
+        self.stack.pop()
+        if isinstance(instance, np.dtype):
+            self._replace(instance, _finished(instance, state))
+        elif instance is not INERT:
+            self.seen.refuse(f"state of {_title(instance)}")
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+    def _replace(self, old: object, new: object) -> None:
+        self.stack[-1] = new
+        if new is not old:
+            self.memo: dict[int, Any]
+            self.memo = {key: new if v is old else v for key, v in self.memo.items()}
+
+    def _note(self, instance: object, state: Any) -> None:
+        version = state.get("_sklearn_version") if isinstance(instance, BaseEstimator) else None
+        if isinstance(version, str):
+            self.seen.sklearn = ascii(version)[1:-1][:20]
+        if sparse.issparse(instance):
+            self.seen.sparse.append(instance)
+
+
+def _title(thing: object) -> str:
+    named = thing if isinstance(thing, (type, FunctionType)) else type(thing)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,36 @@
+"""Fixtures for every test: an S3 server per process, a bucket per test, a proxy with faults."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from s3 import ENVIRONMENT, S3, FaultProxy, serve
+
+STRANGERS = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 server that boto3 finds through the environment."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in STRANGERS:
+            environment.delenv(name, raising=False)
+        for name, value in ENVIRONMENT.items():
+            environment.setenv(name, value)
+        with serve() as server:
+            environment.setenv("AWS_ENDPOINT_URL", server.endpoint)
+            yield server
+
+
+@pytest.fixture
+def bucket(s3: S3) -> str:
+    """The URI of a new bucket, such as ``s3://test-0f3a``."""
+    return s3.bucket()
+
+
+@pytest.fixture
+def proxy(s3: S3) -> Iterator[FaultProxy]:
+    """A proxy in front of the S3 server; without faults until it is told."""
+    proxy = FaultProxy(s3.endpoint)
+    yield proxy
+    proxy.close()

@@ -1,0 +1,507 @@
+"""From tables to a release, and every way to cheat on it. S3 is a real server."""
+
+import base64
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import own_checks
+from modelwarden.checks import cards
+from modelwarden.errors import (
+    ConflictError,
+    EvidenceError,
+    InputError,
+    NotFoundError,
+    PolicyError,
+    Rejected,
+    StoreError,
+)
+from modelwarden.jobs import filing, session
+from modelwarden.jobs.check import check
+from modelwarden.jobs.gate import gate
+from modelwarden.jobs.release import release
+from modelwarden.jobs.trained import trained
+from modelwarden.jobs.verify import verify
+from modelwarden.report import canonical
+from modelwarden.signing import new_key
+from modelwarden.store import Store
+from s3 import S3
+
+ROLES = {
+    "data": ["sift"],
+    "model": ["weigh"],
+    "builder": ["trained"],
+    "gate": ["decision"],
+}
+POLICY = """\
+version: 1
+action: deploy:test
+rules:
+  - check: sift
+    metric: rejected_fraction
+    op: "<="
+    value: 0.25
+    options: {target: label}
+    inputs: {trusted: any}
+  - {check: weigh, metric: bytes, op: "<=", value: 100000}
+"""
+
+
+@dataclass
+class Shop:
+    """A bucket with tables, keys, policy and trust file; each step of the chain as a method."""
+
+    uri: str
+    keys: dict[str, str]
+    s3: S3
+
+    def put(self, name, body):
+        with Store() as store:
+            store.put_once(f"{self.uri}/{name}", body)
+        return f"{self.uri}/{name}"
+
+    def read(self, uri):
+        with Store() as store:
+            return store.read(uri, max_bytes=1 << 24)
+
+    def flip(self, uri, position=None):
+        body = bytearray(self.read(uri))
+        body[len(body) // 2 if position is None else position] ^= 1
+        self.s3.overwrite(uri, bytes(body))
+
+    def payload(self, uri):
+        return json.loads(base64.b64decode(json.loads(self.read(uri))["payload"]))
+
+    @property
+    def evidence(self):
+        return f"{self.uri}/evidence"
+
+    @property
+    def judged_by(self):
+        return {"policy": f"{self.uri}/policy.yaml", "trust": f"{self.uri}/trust.yaml"}
+
+    def filter(self, key="data", name="kept.csv", **options):
+        return check(
+            "sift",
+            inputs={"train": f"{self.uri}/train.csv", "trusted": f"{self.uri}/trusted.csv"},
+            options={"target": "label", **options},
+            tables={"kept": f"{self.uri}/{name}"},
+            evidence=self.evidence,
+            key=self.keys[key],
+        )
+
+    def fit(self, rows="kept.csv"):
+        table = pd.read_csv(BytesIO(self.read(f"{self.uri}/{rows}")))
+        body = BytesIO()
+        joblib.dump(LogisticRegression().fit(table[["a", "b"]], table["label"]), body)
+        return self.put("model.joblib", body.getvalue())
+
+    def say_trained(self, rows="kept.csv", key="builder"):
+        model = f"{self.uri}/model.joblib"
+        data = f"{self.uri}/{rows}"
+        return trained(model, data=data, evidence=self.evidence, key=self.keys[key])
+
+    def inspect(self, key="model"):
+        inputs = {"model": f"{self.uri}/model.joblib"}
+        return check("weigh", inputs=inputs, evidence=self.evidence, key=self.keys[key])
+
+    def gate(self, key="gate"):
+        model = f"{self.uri}/model.joblib"
+        return gate(model, evidence=self.evidence, key=self.keys[key], **self.judged_by)
+
+    def verify(self, decision):
+        return verify(decision, model=f"{self.uri}/model.joblib", **self.judged_by)
+
+    def release(self, decision, run="run-1", to="releases"):
+        return release(
+            decision,
+            model=f"{self.uri}/model.joblib",
+            evidence=self.evidence,
+            to=f"{self.uri}/{to}",
+            run=run,
+            **self.judged_by,
+        )
+
+    def all_steps(self):
+        self.filter()
+        self.fit()
+        self.say_trained()
+        self.inspect()
+        return self.gate()
+
+    def statement(self, subject_of):
+        """Return the URI of the one statement of a check."""
+        with Store() as store:
+            uris = store.list(f"{self.evidence}/statements/")
+        return next(uri for uri in uris if f"/{subject_of}/" in uri)
+
+
+def make_table(rows, seed):
+    random = np.random.default_rng(seed)
+    points = random.normal(size=(rows, 2))
+    frame = pd.DataFrame(points, columns=["a", "b"])
+    return frame.assign(label=(points.sum(axis=1) + random.normal(0, 0.3, rows) > 0).astype(int))
+
+
+def open_shop(s3, folder):
+    keys, signers = {}, {}
+    for role in (*ROLES, "stranger"):
+        private, public = new_key()
+        (folder / f"{role}.pem").write_bytes(private)
+        keys[role] = str(folder / f"{role}.pem")
+        if role in ROLES:
+            signers[role] = {"may": ROLES[role], "keys": [public.decode()]}
+    shop = Shop(s3.bucket(), keys, s3)
+    shop.put("train.csv", make_table(120, 0).to_csv(index=False).encode())
+    shop.put("trusted.csv", make_table(100, 1).to_csv(index=False).encode())
+    shop.put("policy.yaml", POLICY.encode())
+    shop.put("trust.yaml", canonical({"signers": signers}))
+    return shop
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checks_of_another_package(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    own_checks.install(folder)
+    cards.cache_clear()
+    yield
+    sys.path.remove(str(folder))
+    cards.cache_clear()
+
+
+@pytest.fixture
+def shop(s3, tmp_path):
+    """A shop where nothing has happened yet."""
+    return open_shop(s3, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def done(s3, tmp_path_factory):
+    """A shop where all steps are done; tests leave it as they found it."""
+    shop = open_shop(s3, tmp_path_factory.mktemp("keys"))
+    shop.ruling = shop.all_steps()
+    shop.decision = shop.ruling.statement.uri
+    return shop
+
+
+@contextmanager
+def changed(shop, uri):
+    """Flip one byte in the middle of an object, for a while."""
+    shop.flip(uri)
+    try:
+        yield
+    finally:
+        shop.flip(uri)
+
+
+def test_allows_verifies_and_releases_what_went_the_whole_way(done):
+    assert done.ruling.decision.allowed, done.ruling.decision.reasons
+    verdict = done.verify(done.decision)
+    published = done.release(done.decision)
+
+    assert done.read(published.model) == done.read(f"{done.uri}/model.joblib")
+    assert verdict.model == published.sha256
+    assert json.loads(done.read(published.uri))["model"]["sha256"] == published.sha256
+    assert "training data: claimed by builder" in done.ruling.decision.notes
+
+
+def test_verifying_is_repeatable_and_writes_nothing(done):
+    with Store() as store:
+        before = store.list(done.uri + "/")
+        for _ in range(3):
+            done.verify(done.decision)
+
+        assert store.list(done.uri + "/") == before
+
+
+def test_running_every_step_again_changes_nothing(done):
+    with Store() as store:
+        before = store.list(done.evidence + "/statements/")
+        done.filter()
+        done.say_trained()
+        done.inspect()
+        again = done.gate()
+
+        assert store.list(done.evidence + "/statements/") == before
+    assert again.statement == done.ruling.statement
+
+
+def targets(shop):
+    """Return what a decision rests on, by name."""
+    decided = shop.payload(shop.decision)["predicate"]
+    uris = [entry["uri"] for entry in decided["inputAttestations"]]
+    statement = next(uri for uri in uris if "/sift/" in uri)
+    return {
+        "model": f"{shop.uri}/model.joblib",
+        "report": shop.payload(statement)["predicate"]["modelwarden"]["report"]["uri"],
+        "statement": statement,
+        "decision": shop.decision,
+        "policy": f"{shop.uri}/policy.yaml",
+    }
+
+
+@pytest.mark.parametrize("what", ["model", "report", "statement", "decision", "policy"])
+def test_refuses_after_one_flipped_byte(done, what):
+    with changed(done, targets(done)[what]), Store() as store:
+        with pytest.raises((EvidenceError, PolicyError)):
+            done.verify(done.decision)
+        with pytest.raises((EvidenceError, PolicyError)):
+            done.release(done.decision, to="flipped")
+
+        assert store.list(f"{done.uri}/flipped/") == []
+    assert done.verify(done.decision).decision.allowed
+
+
+def test_a_changed_model_is_named_with_the_way_out(done):
+    with changed(done, f"{done.uri}/model.joblib"):  # noqa: SIM117
+        with pytest.raises(EvidenceError, match="changed after the decision: run the gate again"):
+            done.verify(done.decision)
+
+
+@pytest.mark.parametrize("what", ["report", "statement", "decision"])
+def test_refuses_when_something_under_the_decision_is_gone(done, what):
+    target = targets(done)[what]
+    body = done.read(target)
+    bucket, _, key = target.removeprefix("s3://").partition("/")
+    done.s3.client.delete_object(Bucket=bucket, Key=key)
+    try:
+        with pytest.raises(NotFoundError):
+            done.verify(done.decision)
+    finally:
+        done.s3.overwrite(target, body)
+
+
+def test_a_decision_is_consumed_by_one_run_and_may_be_retried_by_it(done):
+    first = done.release(done.decision, run="run-1")
+
+    assert done.release(done.decision, run="run-1") == first
+    with pytest.raises(Rejected, match="consumed by run run-1"):
+        done.release(done.decision, run="run-2")
+
+
+def test_evidence_holds_no_row_of_data(done):
+    cell = done.read(f"{done.uri}/train.csv").splitlines()[1].split(b",")[0]
+    with Store() as store:
+        for uri in store.list(done.evidence + "/"):
+            assert cell not in store.read(uri)
+            if uri.endswith(".jsonl"):
+                assert cell not in canonical(done.payload(uri))
+
+
+def test_statements_are_small(done):
+    with Store() as store:
+        for uri in store.list(done.evidence + "/statements/"):
+            assert len(canonical(done.payload(uri))) < 4096
+
+
+def test_an_object_that_changed_between_check_and_gate_denies(shop):
+    shop.filter()
+    shop.fit()
+    shop.say_trained()
+    shop.inspect()
+    shop.flip(f"{shop.uri}/model.joblib", position=-1)
+
+    reasons = shop.gate().decision.reasons
+    assert "no statement of a builder" in reasons[0]
+
+
+@pytest.mark.parametrize("missing", ["filter", "say_trained", "inspect"])
+def test_denies_when_a_step_was_skipped(shop, missing):
+    steps = {"filter": shop.filter, "say_trained": shop.say_trained, "inspect": shop.inspect}
+    if missing == "filter":
+        shop.put("kept.csv", shop.read(f"{shop.uri}/train.csv"))
+    else:
+        shop.filter()
+    shop.fit()
+    for name in ("say_trained", "inspect"):
+        if name != missing:
+            steps[name]()
+
+    assert not shop.gate().decision.allowed
+
+
+def test_denies_a_model_trained_on_the_unfiltered_rows(shop):
+    table = make_table(120, 0)
+    table.loc[table.index[:12], "label"] ^= 1
+    shop.s3.overwrite(f"{shop.uri}/train.csv", table.to_csv(index=False).encode())
+    assert shop.filter().report.metrics["rejected_rows"] > 0
+    shop.fit("train.csv")
+    shop.say_trained("train.csv")
+    shop.inspect()
+
+    assert "not trained on the rows that sift kept" in " ".join(shop.gate().decision.reasons)
+
+
+@pytest.mark.parametrize("forger", ["stranger", "builder", "gate", "model"])
+def test_denies_a_check_signed_by_somebody_who_may_not(shop, forger):
+    shop.filter(key=forger)
+    shop.fit()
+    shop.say_trained()
+    shop.inspect()
+    decision = shop.gate().decision
+
+    assert not decision.allowed
+    assert any(note.startswith("ignored:") for note in decision.notes)
+
+
+@pytest.mark.parametrize("forger", ["stranger", "data", "builder"])
+def test_refuses_a_decision_signed_by_somebody_who_may_not(shop, forger):
+    shop.filter()
+    shop.fit()
+    shop.say_trained()
+    shop.inspect()
+    decision = shop.gate(key=forger).statement.uri
+
+    with pytest.raises(EvidenceError, match=r"signature|signer"):
+        shop.verify(decision)
+
+
+def test_a_denial_is_written_down_and_final(shop):
+    shop.put("kept.csv", shop.read(f"{shop.uri}/train.csv"))
+    shop.fit()
+    ruling = shop.gate()
+
+    with pytest.raises(Rejected, match="no statement of a builder"):
+        shop.verify(ruling.statement.uri)
+    assert b"no statement of a builder" in shop.read(ruling.page_uri)
+
+
+def test_an_unsigned_report_does_not_count(shop):
+    shop.keys["data"], kept = "", shop.keys["data"]
+    assert shop.filter().statement is None
+    shop.keys["data"] = kept
+    shop.fit()
+    shop.say_trained()
+    shop.inspect()
+
+    assert "no trusted statement of sift" in " ".join(shop.gate().decision.reasons)
+
+
+def test_an_easier_question_does_not_count(shop):
+    shop.filter(alpha=0.5)
+    shop.fit()
+    shop.say_trained()
+    shop.inspect()
+
+    assert "asked otherwise: alpha=0.5" in " ".join(shop.gate().decision.reasons)
+
+
+def at(monkeypatch, later):
+    """Move the clock of every job."""
+    moment = datetime.now(UTC).replace(microsecond=0) + later
+    for module in ("check", "trained", "gate", "release"):
+        monkeypatch.setattr(f"modelwarden.jobs.{module}.now", lambda: moment)
+
+
+def test_an_old_decision_is_not_released_and_the_gate_makes_a_new_one(shop, monkeypatch):
+    decision = shop.all_steps().statement
+    at(monkeypatch, timedelta(hours=25))
+    with pytest.raises(Rejected, match="its age is 1 day"):
+        shop.release(decision.uri)
+    again = shop.gate().statement
+
+    assert again.attempt == 2
+    assert shop.release(again.uri).sha256
+
+
+def test_old_evidence_denies_until_the_checks_ran_again(shop, monkeypatch):
+    shop.all_steps()
+    at(monkeypatch, timedelta(days=8))
+    assert not shop.gate().decision.allowed
+    shop.filter()
+    shop.say_trained()
+    shop.inspect()
+    decision = shop.gate().decision
+
+    assert decision.allowed, decision.reasons
+    assert "sift: attempt 2" in decision.notes
+
+
+def test_another_answer_to_the_same_question_is_another_attempt(shop, monkeypatch):
+    first = shop.filter().statement
+    monkeypatch.setattr(filing, "same_answer", lambda *_: False)
+
+    second = shop.filter().statement
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert first.uri != second.uri
+
+
+def test_junk_in_the_place_of_a_statement_locks_nobody_out(shop):
+    shop.filter()
+    uri = shop.statement("sift")
+    shop.s3.overwrite(uri, b"junk")
+
+    assert shop.filter().statement is not None
+
+
+def test_refuses_to_gate_on_a_store_that_overwrites(shop, proxy, monkeypatch):
+    shop.filter()
+    shop.fit()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    proxy.always = "ignore_if_none_match"
+
+    with pytest.raises(StoreError, match="creates an object only once"):
+        shop.gate()
+
+
+def test_never_overwrites_a_table(shop):
+    shop.put("kept.csv", b"something else")
+
+    with pytest.raises(ConflictError, match="nothing was overwritten"):
+        shop.filter()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problem"),
+    [
+        ({"train": "t"}, "roni: input trusted: expected a URI, got nothing"),
+        ({"train": "t", "trusted": "t", "tested": "t"}, "input tested: expected one of train"),
+    ],
+)
+def test_names_the_input_at_fault(inputs, problem):
+    with pytest.raises(InputError, match=problem):
+        check("roni", inputs=inputs, options={"target": "label"})
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "option target: expected a value"),
+        ({"target": "label", "alpha": "high"}, "option alpha: expected a value of type float"),
+        ({"target": "label", "seed": 1.5}, "option seed: expected a value of type int"),
+        ({"target": "label", "seed": True}, "option seed: expected a value of type int"),
+        ({"target": ""}, "option target"),
+        ({"target": "label", "beta": 1}, "option beta: expected one of"),
+    ],
+)
+def test_names_the_option_at_fault(options, problem):
+    with pytest.raises(InputError, match=problem):
+        check("roni", inputs={"train": "t", "trusted": "t"}, options=options)
+
+
+def test_reads_back_what_templates_render_as_text(shop):
+    assert shop.filter(alpha="0.05", seed="0", target="label").statement
+    assert shop.filter(seed=0.0).statement.attempt == 1
+
+
+def test_a_key_without_a_place_for_evidence_is_refused(tmp_path):
+    with pytest.raises(InputError, match="evidence: expected a prefix"):
+        check("model_file", inputs={"model": "m"}, key=str(tmp_path / "k.pem"))
+
+
+def test_an_unknown_check_names_the_known_ones():
+    with pytest.raises(InputError, match="check: expected one of evasion, integrity"):
+        check("rony", inputs={})
+
+
+def test_the_clock_is_utc():
+    assert session.now().utcoffset() == timedelta(0)

@@ -1,0 +1,308 @@
+"""The judge: missing, old, foreign or differently asked evidence denies."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelwarden.checks import CHECKS
+from modelwarden.errors import PolicyError
+from modelwarden.policy import Policy
+from modelwarden.report import Claim, canonical
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MODEL, KEPT, RAW, TRUSTED, ROWS = (letter * 64 for letter in "abcde")
+RONI = {
+    "check": "roni",
+    "metric": "rejected_fraction",
+    "op": "<=",
+    "value": 0.05,
+    "options": {"target": "label"},
+    "inputs": {"trusted": TRUSTED},
+}
+EVASION = {
+    "check": "evasion",
+    "metric": "robust_accuracy_low",
+    "op": ">=",
+    "value": 0.7,
+    "options": {"target": "label", "epsilon": 0.2},
+    "inputs": {"evaluation": ROWS},
+}
+
+
+def policy(*rules, **more):
+    body = canonical({"version": 1, "rules": list(rules) or [RONI, EVASION], **more})
+    return Policy.read(body, "policy.yaml", CHECKS)
+
+
+def claim(check, **changes):
+    base = Claim(
+        check=check,
+        subjects={},
+        options={},
+        inputs={},
+        outputs={},
+        metrics={},
+        failed=False,
+        finished=(NOW - timedelta(hours=1)).isoformat(),
+        attempt=1,
+        signer="tester",
+        uri=f"s3://e/{check}",
+        sha256=check,
+    )
+    return replace(base, **changes)
+
+
+TRAINED = claim("trained", subjects={"model": MODEL}, inputs={"model": MODEL, "data": KEPT})
+FILTERED = claim(
+    "roni",
+    subjects={"train": RAW, "kept": KEPT},
+    options={"target": "label", "alpha": 0.05, "max_rejected": 0.25, "seed": 0},
+    inputs={"train": RAW, "trusted": TRUSTED},
+    outputs={"kept": KEPT, "quarantine": "f" * 64},
+    metrics={"rejected_fraction": 0.05},
+)
+ATTACKED = claim(
+    "evasion",
+    subjects={"model": MODEL},
+    options={"target": "label", "epsilon": 0.2, "rows": 300, "queries": 400, "seed": 0},
+    inputs={"model": MODEL, "evaluation": ROWS},
+    metrics={"robust_accuracy_low": 0.7},
+)
+GOOD = [TRAINED, FILTERED, ATTACKED]
+
+
+def judge(claims, rules=None):
+    return (rules or policy()).judge(MODEL, claims, CHECKS, NOW)
+
+
+def test_allows_when_every_rule_holds_on_the_bound():
+    decision = judge(GOOD)
+
+    assert decision.allowed, decision.reasons
+    assert decision.used == ("evasion", "roni", "trained")
+    assert decision.notes == ("training data: claimed by tester",)
+
+
+def test_denies_without_any_evidence():
+    assert len(judge([]).reasons) == 3
+
+
+@pytest.mark.parametrize("left_out", range(3))
+def test_denies_when_one_statement_is_missing(left_out):
+    assert not judge([c for i, c in enumerate(GOOD) if i != left_out]).allowed
+
+
+@pytest.mark.parametrize("value", [0.0501, None, float("nan"), float("inf")])
+def test_denies_what_is_not_within_the_bound(value):
+    assert not judge(
+        [TRAINED, replace(FILTERED, metrics={"rejected_fraction": value}), ATTACKED]
+    ).allowed
+
+
+def test_denies_a_metric_that_was_not_measured():
+    assert "not measured" in judge([TRAINED, replace(FILTERED, metrics={}), ATTACKED]).reasons[0]
+
+
+def test_denies_a_check_that_failed_whatever_it_measured():
+    assert (
+        "must not be used" in judge([TRAINED, replace(FILTERED, failed=True), ATTACKED]).reasons[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{"epsilon": 1e-6}, {"rows": 1}, {"seed": 7}, {"queries": 1}, {"seed": False}]
+)
+def test_denies_a_check_that_was_asked_otherwise(options):
+    weak = replace(ATTACKED, options={**ATTACKED.options, **options})
+    reasons = judge([TRAINED, FILTERED, weak]).reasons
+
+    assert len(reasons) == 1
+    assert f"asked otherwise: {next(iter(options))}=" in reasons[0]
+
+
+def test_denies_other_evaluation_rows_than_the_policy_pins():
+    weak = replace(ATTACKED, inputs={"model": MODEL, "evaluation": "0" * 64})
+
+    assert "asked otherwise: evaluation=" in judge([TRAINED, FILTERED, weak]).reasons[0]
+
+
+def test_any_leaves_an_option_and_an_input_open():
+    open_rule = {
+        **EVASION,
+        "options": {"target": "any", "epsilon": "any"},
+        "inputs": {"evaluation": "any"},
+    }
+    weak = replace(ATTACKED, options={**ATTACKED.options, "epsilon": 9.0, "target": "x"})
+
+    assert judge([TRAINED, FILTERED, weak], policy(open_rule)).allowed
+
+
+def test_denies_evidence_about_another_model():
+    other = replace(ATTACKED, subjects={"model": "9" * 64})
+
+    assert "no trusted statement of evasion" in judge([TRAINED, FILTERED, other]).reasons[0]
+
+
+def test_denies_a_model_that_was_trained_on_the_unfiltered_rows():
+    twin = replace(TRAINED, inputs={"model": MODEL, "data": RAW})
+
+    assert "not trained on the rows that roni kept" in judge([twin, FILTERED, ATTACKED]).reasons[0]
+
+
+def test_denies_a_model_that_was_trained_on_rows_nobody_checked():
+    twin = replace(TRAINED, inputs={"model": MODEL, "data": "9" * 64})
+
+    assert "no trusted statement of roni" in judge([twin, FILTERED, ATTACKED]).reasons[0]
+
+
+def test_follows_a_chain_of_filters_back_to_the_first_table():
+    middle = "7" * 64
+    first = replace(
+        FILTERED, outputs={"kept": middle}, subjects={"train": RAW, "kept": middle}, sha256="1"
+    )
+    second = replace(
+        FILTERED,
+        subjects={"train": middle, "kept": KEPT},
+        inputs={"train": middle, "trusted": TRUSTED},
+        sha256="2",
+    )
+
+    assert judge([TRAINED, second, first, ATTACKED]).used == ("1", "2", "evasion", "trained")
+
+
+def test_denies_builders_that_contradict_each_other():
+    other = replace(TRAINED, inputs={"model": MODEL, "data": RAW}, sha256="other")
+
+    assert "contradict" in judge([*GOOD, other]).reasons[0]
+
+
+@pytest.mark.parametrize("age", [timedelta(days=8), timedelta(minutes=-2)])
+def test_denies_what_is_too_old_or_from_the_future(age):
+    stale = replace(ATTACKED, finished=(NOW - age).isoformat())
+
+    assert "its age is" in judge([TRAINED, FILTERED, stale]).reasons[0]
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-11-23T11:00:00"])
+def test_denies_an_unreadable_time(text):
+    assert not judge([TRAINED, FILTERED, replace(ATTACKED, finished=text)]).allowed
+
+
+def test_the_worst_of_several_answers_counts():
+    lucky = replace(ATTACKED, metrics={"robust_accuracy_low": 0.9}, attempt=2, sha256="again")
+    unlucky = replace(ATTACKED, metrics={"robust_accuracy_low": 0.5})
+
+    assert not judge([TRAINED, FILTERED, unlucky, lucky]).allowed
+    assert "evasion: attempt 2" in judge([*GOOD, lucky]).notes
+
+
+def test_an_old_answer_still_counts_beside_a_new_one_but_need_not_be_fresh():
+    old = replace(ATTACKED, finished=(NOW - timedelta(days=30)).isoformat(), sha256="old")
+
+    assert judge([*GOOD, old]).allowed
+    assert not judge([*GOOD, replace(old, metrics={"robust_accuracy_low": 0.1})]).allowed
+
+
+def test_a_filter_run_that_kept_other_rows_does_not_lock_the_model_out():
+    other = replace(
+        FILTERED, outputs={"kept": "7" * 64}, subjects={"train": RAW, "kept": "7" * 64}, sha256="x"
+    )
+
+    assert judge([*GOOD, other]).allowed
+
+
+def test_a_warning_rule_does_not_deny():
+    strict = {**EVASION, "value": 0.99, "severity": "warn"}
+
+    assert judge(GOOD, policy(RONI, strict)).allowed
+
+
+def test_a_policy_that_only_records_never_allows():
+    assert not judge(GOOD, policy(enforce=False)).allowed
+
+
+@given(st.permutations(GOOD))
+def test_the_order_of_evidence_never_matters(claims):
+    assert judge(claims) == judge(GOOD)
+
+
+@given(
+    st.sets(st.sampled_from(range(3))),
+    st.floats(0, 1) | st.none(),
+    st.floats(0, 1) | st.none(),
+)
+def test_less_or_worse_evidence_never_allows(present, rejected, robust):
+    claims = [
+        TRAINED,
+        replace(FILTERED, metrics={"rejected_fraction": rejected}),
+        replace(ATTACKED, metrics={"robust_accuracy_low": robust}),
+    ]
+    decision = judge([c for i, c in enumerate(claims) if i in present])
+    good = len(present) == 3 and rejected is not None and rejected <= 0.05
+    good = good and robust is not None and robust >= 0.7
+
+    assert decision.allowed is good
+
+
+def test_the_identity_of_a_policy_is_its_bytes():
+    assert policy().sha256 != policy(RONI).sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"check": "rony"}, "did you mean roni"),
+        ({"metric": "rejected_fractoin"}, "did you mean rejected_fraction"),
+        ({"options": {"target": "label", "alhpa": 1}}, "did you mean alpha"),
+        ({"options": {}}, "option target.*expected a value"),
+        ({"options": {"target": "label", "alpha": "high"}}, "option alpha.*type float"),
+        ({"inputs": {}}, "input trusted.*a pinned digest"),
+        ({"inputs": {"trusted": "abc"}}, "SHA-256"),
+        ({"inputs": {"trusted": TRUSTED, "train": RAW}}, "pinned input of roni"),
+        ({"op": "=="}, "op"),
+        ({"value": "1e-3"}, "value"),
+        ({"value": True}, "value"),
+        ({"sevrity": "warn"}, "sevrity"),
+    ],
+)
+def test_refuses_a_rule_that_says_nothing(change, problem):
+    with pytest.raises(PolicyError, match=problem):
+        policy({**RONI, **change})
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "policy"),
+        (b"version: 1\nrules: []", "rules"),
+        (b"version: 2\nrules: [{}]", "version"),
+        (b"version: 1\nrules: 3", "rules"),
+        (b"version: 1\nversion: 1", "twice"),
+        (b"version: 1\nrule: []", "rule"),
+    ],
+)
+def test_refuses_a_malformed_policy(body, problem):
+    with pytest.raises(PolicyError, match=problem):
+        Policy.read(body, "policy.yaml", CHECKS)
+
+
+@pytest.mark.parametrize("age", ["7", "0d", "-1d", "1w", "1.5h", "d"])
+def test_refuses_an_age_it_cannot_read(age):
+    with pytest.raises(PolicyError, match="30m, 24h or 7d"):
+        policy(evidence={"max_age": age})
+
+
+def test_rules_of_one_check_agree_about_what_was_asked():
+    other = {**RONI, "metric": "rows", "options": {"target": "other"}}
+
+    with pytest.raises(PolicyError, match="two that differ"):
+        policy(RONI, other)
+
+
+def test_a_second_rule_of_a_check_need_not_repeat_what_was_asked():
+    short = {"check": "roni", "metric": "rows", "op": ">=", "value": 10}
+
+    assert policy(RONI, short).asked["roni"]["options"]["target"] == "label"
