@@ -401,7 +401,7 @@ def _connection(conn_id: str | None) -> "Connection | None":
         raise InputError("aws_conn_id", f"{package} to be installed", "no such package") from error
     from modelwarden.store import Connection
 
-    hook = AwsGenericHook(aws_conn_id=conn_id, client_type="s3")
+    hook: Any = AwsGenericHook(aws_conn_id=conn_id, client_type="s3")
     credentials = hook.get_credentials()
     return Connection(
         endpoint_url=hook.conn_config.get_service_endpoint_url("s3"),

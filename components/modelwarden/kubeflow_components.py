@@ -310,4 +310,5 @@ def security_gate(model: Input[Model], policy: str, evidence: str, trust: str, k
         model=model, decision=gate.outputs["decision"], policy=policy, trust=trust
     )
     enforce.set_caching_options(False)
-    return gate.outputs["decision"]
+    decision: str = gate.outputs["decision"]
+    return decision

@@ -265,7 +265,7 @@ def _comparison(endings: list[Ending]) -> Figure:
         x_label="story",
         y_label="accuracy",
         series=series,
-        caption="Flipped labels cost accuracy, RONI brings it back, and an attack finds what is fragile.",
+        caption="Flipped labels cost accuracy, RONI restores it; an attack shows what is fragile.",
     )
 
 
