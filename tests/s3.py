@@ -47,7 +47,10 @@ class S3:
     @cached_property
     def client(self) -> "S3Client":
         """A plain client, which may do what a store refuses to: overwrite and delete."""
-        return boto3.session.Session().client("s3", endpoint_url=self.endpoint)
+        session = boto3.session.Session(
+            aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
+        )
+        return session.client("s3", endpoint_url=self.endpoint)
 
     def bucket(self) -> str:
         """Create a bucket and return its URI, without a slash at the end."""

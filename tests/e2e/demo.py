@@ -123,7 +123,9 @@ def tell(place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run both worlds side by side; yield each story's raw ending as it comes."""
     file = Path(place.folder) / "place.json"
     file.write_text(dump(place))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    quiet = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, **quiet, "PYTHONPATH": path}
     with DefaultSelector() as selector:
         for world in WORLDS:
             process = subprocess.Popen(

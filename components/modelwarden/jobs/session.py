@@ -39,8 +39,10 @@ class Session:
 
     def __init__(self, connections: Connections | None = None) -> None:
         given = connections or Connections()
-        self.data = Store(given.data)
-        self.records = Store(given.evidence or _evidence_connection())
+        data, evidence = given.data or Connection(), given.evidence or _evidence_connection()
+        self.data = Store(data)
+        # a client costs more to make than most calls cost: one is enough for one connection
+        self.records = self.data if evidence == data else Store(evidence)
         self._open = ExitStack()
 
     def __enter__(self) -> "Session":

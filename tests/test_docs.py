@@ -1,0 +1,185 @@
+"""What the documents show works: every snippet is executed as it stands."""
+
+import os
+import re
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelwarden.checks import CHECKS
+from modelwarden.policy import Policy
+from modelwarden.signing import Trust, new_key
+from modelwarden.store import File
+from s3 import ENVIRONMENT, serve
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+ROLES = ("data", "model", "builder", "gate")
+FIT = """\
+import joblib, pandas as pd, sys
+from sklearn.linear_model import LogisticRegression
+from modelwarden.store import Store
+
+def fit(rows, model):
+    with Store() as store:
+        table = pd.read_csv(store.get(rows).path)
+        labels = table.pop("label")
+        joblib.dump(LogisticRegression().fit(table, labels), "model.joblib")
+        store.put_once(model, open("model.joblib", "rb").read())
+
+if __name__ == "__main__":
+    fit("s3://data/kept.csv", "s3://data/model.joblib")
+"""
+TASK = """\
+from airflow.sdk import task
+from fit import fit
+
+@task
+def train(rows, model):
+    fit(rows, model)
+"""
+COMPONENT = """\
+from kfp import dsl
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def train(rows: dsl.Input[dsl.Dataset], model: dsl.Output[dsl.Model]):
+    from fit import fit
+    fit(rows.path, model.path)
+"""
+RUN_DAG = """\
+import sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.utils.db import initdb
+initdb()
+bag = DagBag("dags")
+assert not bag.import_errors, bag.import_errors
+sys.exit(bag.dags["gated_training"].test().state != "success")
+"""
+RUN_PIPELINE = """\
+import runpy
+from kfp import local
+local.init(local.SubprocessRunner(use_venv=False), pipeline_root="root")
+runpy.run_path("snippet.py")["gated_training"](
+    data="s3://data/train.csv", trusted="s3://governance/trusted.csv",
+    policy="policy.yaml", trust="trust.yaml")
+"""
+
+
+def snippets(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+def named(text, language, name):
+    """Return the snippet whose first line is a comment with its name."""
+    return next(code for code in snippets(text, language) if code.startswith(f"# {name}\n"))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A user's folder: data in buckets, keys, and the README's policy and trust file."""
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(tmp_path)}
+    environment |= {"AIRFLOW_HOME": str(tmp_path / "airflow"), "OMP_NUM_THREADS": "1"}
+    environment |= {"AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags")}
+    environment |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    environment |= {"MODELWARDEN_IMAGE": "modelwarden:0.1.0-python3.11"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for role in ROLES:
+        private, public = new_key()
+        (tmp_path / f"{role}.pem").write_bytes(private)
+        (tmp_path / f"{role}.pub").write_bytes(public)
+        environment[f"{role.upper()}_KEY"] = private.decode()
+    for name in ("policy.yaml", "trust.yaml"):
+        (tmp_path / name).write_text(named(README, "yaml", name))
+    (tmp_path / "fit.py").write_text(FIT)
+    with serve() as server:
+        environment["AWS_ENDPOINT_URL"] = server.endpoint
+        for bucket in ("data", "governance", "evidence"):
+            server.client.create_bucket(Bucket=bucket)
+        for seed, uri in enumerate(("s3://data/train.csv", "s3://governance/trusted.csv")):
+            points = np.random.default_rng(seed).normal(size=(200, 2))
+            table = pd.DataFrame(points, columns=["a", "b"]).assign(label=(points[:, 0] > 0) * 1)
+            server.overwrite(uri, table.to_csv(index=False).encode())
+
+        def run(*command):
+            return subprocess.run(
+                command, cwd=tmp_path, env=environment, capture_output=True, text=True
+            )
+
+        yield tmp_path, run
+
+
+def test_the_readmes_dag_runs(project):
+    folder, run = project
+    (folder / "my_project.py").write_text(TASK)
+    (folder / "dags").mkdir()
+    (folder / "dags/snippet.py").write_text(named(README, "python", "dags/gated_training.py"))
+    (folder / "run.py").write_text(RUN_DAG)
+    done = run(sys.executable, "run.py")
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_the_readmes_pipeline_runs(project):
+    folder, run = project
+    (folder / "my_project.py").write_text(COMPONENT)
+    (folder / "snippet.py").write_text(named(README, "python", "pipelines/gated_training.py"))
+    (folder / "run.py").write_text(RUN_PIPELINE)
+    done = run(sys.executable, "run.py")
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_the_readmes_shell_session_runs(project):
+    _, run = project
+    script = next(code for code in snippets(README, "sh") if "modelwarden check roni" in code)
+    script, count = re.subn(r"# \.\.\. your training.*", "python3 fit.py", script)
+    assert count == 1
+    done = run("bash", "-euc", script)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "allowed:" in done.stdout
+
+
+def test_the_policy_page_shows_a_policy_and_a_trust_file_that_are_read():
+    policy, trust = snippets((ROOT / "docs/policy.md").read_text(), "yaml")
+    public = iter([new_key()[1] for _ in range(5)])
+
+    assert Policy.read(policy.encode(), "docs/policy.md", CHECKS).rules
+    assert set(Trust.read(trust.encode(), "docs", lambda _: next(public)).roles) == set(ROLES)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "expectations/policies").glob("*.yaml")))
+def test_every_policy_we_ship_is_read(file):
+    assert Policy.read(file.read_bytes(), str(file), CHECKS).rules
+
+
+def test_the_check_in_contributing_works(tmp_path):
+    (code,) = snippets((ROOT / "CONTRIBUTING.md").read_text(), "python")
+    space = {}
+    exec(code, space)
+    body = b"a,label\n1,0\n2,1\n1,0\n"
+    (tmp_path / "t.csv").write_bytes(body)
+    table = space["Table"].open(
+        File("t.csv", tmp_path / "t.csv", sha256(body).hexdigest(), len(body))
+    )
+
+    assert space["duplicates"](table).report.metrics["duplicate_fraction"] == 1 / 3
+
+
+def test_links_between_documents_lead_somewhere():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+    for page in pages:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page}: {link}"
+
+
+def test_every_check_has_its_section():
+    text = (ROOT / "docs/checks.md").read_text()
+
+    for name in CHECKS:
+        assert f"\n## {name}\n" in text
