@@ -20,10 +20,11 @@ from typing import Any
 from e2e.stories import STORIES, Story, csv, tables
 from e2e.worlds import ROOT, WORLDS, Place, dump
 from modelwarden.documents import read_json
+from modelwarden.evidence import read_verdict
 from modelwarden.jobs.filing import find_claims
 from modelwarden.jobs.session import Session
-from modelwarden.page import Section, summary_page
-from modelwarden.report import Claim, Figure, Series
+from modelwarden.page import Cell, Section, summary_page
+from modelwarden.report import Claim, Decision, Figure, Series
 from modelwarden.signing import new_key
 from modelwarden.store import Store
 from s3 import ENVIRONMENT, serve
@@ -52,8 +53,8 @@ class Ending:
         Whether the orchestrator calls the run a success.
     seconds : float
         Wall time.
-    allowed : bool
-        What the gate decided.
+    decision : Decision
+        What the gate decided, rule by rule.
     released : bool
         Whether anything was published.
     why : str
@@ -68,11 +69,16 @@ class Ending:
     world: str
     green: bool
     seconds: float
-    allowed: bool
+    decision: Decision
     released: bool
     why: str
     metrics: Mapping[str, float | None]
     figures: Mapping[str, tuple[Figure, ...]]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the gate allowed the deployment."""
+        return self.decision.allowed
 
     @property
     def as_it_must(self) -> bool:
@@ -156,10 +162,8 @@ def read_ending(place: Place, world: str, said: Mapping[str, Any]) -> Ending:
         claims = find_claims(session.records, places["evidence"], model, trust).claims
         figures = {claim.check: _figures(session, claim) for claim in claims}
         released = bool(session.data.list(f"{places['releases']}/"))
-    predicate = statement["predicate"]
-    allowed = predicate["verificationResult"] == "PASSED"
-    failed = [rule for rule in predicate["modelwarden"]["rules"] if not rule["passed"]]
-    why = "; ".join(f"{rule['rule']}: {rule['why']}" for rule in failed)
+    decision = read_verdict(statement, uri).decision
+    why = "; ".join(decision.reasons)
     if story.swapped and not released:
         why = "verify: the model is not the one that was decided about"
     return Ending(
@@ -167,7 +171,7 @@ def read_ending(place: Place, world: str, said: Mapping[str, Any]) -> Ending:
         world=world,
         green=said["green"],
         seconds=said["seconds"],
-        allowed=allowed,
+        decision=decision,
         released=released,
         why=why,
         metrics={f"{c.check}.{name}": v for c in claims for name, v in c.metrics.items()},
@@ -231,26 +235,23 @@ def page(endings: list[Ending]) -> str:
 
 def _section(story: Story, told: list[Ending]) -> Section:
     first = told[0]
-    rows = [["world", "decision", "released", "accuracy", "robust accuracy", "seconds", "why"]]
+    rows: list[list[Cell]] = [["rule", "measured", "holds", "why not"]]
     rows += [
-        [
-            ending.world,
-            "allow" if ending.allowed else "deny",
-            "yes" if ending.released else "no",
-            _number(ending.metrics.get("evasion.accuracy")),
-            _number(ending.metrics.get("evasion.robust_accuracy")),
-            f"{ending.seconds:.0f}",
-            ending.why,
-        ]
+        [r.rule, r.measured, "yes" if r.passed else "no", r.why] for r in first.decision.results
+    ]
+    text = [
+        f"{ending.world.capitalize()}: the gate says {'allow' if ending.allowed else 'deny'}, "
+        f"{'released' if ending.released else 'nothing is released'}, {ending.seconds:.0f} s."
         for ending in told
     ]
-    figures = (*first.figures.get("roni", ()), *first.figures.get("evasion", ()))
+    if story.swapped:
+        text.append(f"Then: {first.why}.")
     return Section(
         title=story.title,
-        text="",
+        text="\n\n".join(text),
         verdict="allowed" if first.released else "refused",
         table=rows,
-        figures=figures,
+        figures=(*first.figures.get("roni", ()), *first.figures.get("evasion", ())),
     )
 
 
