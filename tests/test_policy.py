@@ -306,3 +306,21 @@ def test_a_second_rule_of_a_check_need_not_repeat_what_was_asked():
     short = {"check": "roni", "metric": "rows", "op": ">=", "value": 10}
 
     assert policy(RONI, short).asked["roni"]["options"]["target"] == "label"
+
+
+@pytest.mark.parametrize("measured", [None, float("nan")])
+def test_a_rule_never_holds_for_what_is_undefined(measured):
+    for rule in policy().rules:
+        assert not rule.holds(measured)
+
+
+def test_one_undefined_answer_among_good_ones_denies():
+    undefined = replace(ATTACKED, metrics={"robust_accuracy_low": None}, sha256="undefined")
+
+    assert not judge([*GOOD, undefined]).allowed
+
+
+def test_a_statement_about_the_data_is_none_about_the_model():
+    elsewhere = replace(ATTACKED, subjects={"model": KEPT})
+
+    assert not judge([TRAINED, FILTERED, elsewhere]).allowed

@@ -6,7 +6,7 @@ one extra member, ``modelwarden``, which other consumers ignore.
 
 Below an evidence prefix::
 
-    sha256/<hex>                                               blobs: reports, pages
+    sha256/<hex>[.html]                                        blobs: reports, pages
     statements/<subject hex>/<check>/<question>.<attempt>.intoto.jsonl
     decisions/<model hex>/<policy hex>.<attempt>.intoto.jsonl
     consumed/<decision hex>                                    the run that released it

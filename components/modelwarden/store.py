@@ -21,6 +21,7 @@ a 200 that no S3 store would give.
 import base64
 import builtins
 import hashlib
+import mimetypes
 import os
 import random
 import secrets
@@ -208,10 +209,10 @@ class Store:
             _persist(partial(_create_or_match, place, upload))
             return upload.sha256
 
-    def put_blob(self, prefix: str, body: bytes | Path) -> str:
-        """Create ``{prefix}/sha256/{digest}`` and return its URI; see `put_once`."""
+    def put_blob(self, prefix: str, body: bytes | Path, *, suffix: str = "") -> str:
+        """Create ``{prefix}/sha256/{digest}{suffix}`` and return its URI; see `put_once`."""
         with _opened(body) as upload:
-            uri = _join(prefix, f"sha256/{upload.sha256}")
+            uri = _join(prefix, f"sha256/{upload.sha256}{suffix}")
             _persist(partial(_create_or_match, self._at(uri), upload))
             return uri
 
@@ -396,6 +397,8 @@ class _S3Object:
                 self._client.put_object,
                 Body=upload.stream,
                 IfNoneMatch="*",
+                # or a browser offers to save a page instead of showing it
+                ContentType=mimetypes.guess_type(self._key)[0] or "application/octet-stream",
                 ChecksumAlgorithm="SHA256",
                 # of the bytes that were hashed here: a store that checks it refuses any others
                 ChecksumSHA256=base64.b64encode(bytes.fromhex(upload.sha256)).decode(),

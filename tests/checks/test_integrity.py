@@ -260,13 +260,13 @@ def test_the_order_of_a_suite_changes_nothing(check):
 
 
 def test_the_figure_counts_what_holds_and_what_fails(store):
-    entries = [between("id", min_value=2), between("id", min_value=0)]
+    entries = [between("id", min_value=bound) for bound in (2, 1, 0)]
     suite = {"expectations": [{"type": kind, "kwargs": kwargs} for kind, kwargs in entries]}
 
     findings = integrity(Table.open(store(SMALL)), store(json.dumps(suite)))
 
     hold, fail = findings.figures[0].series
-    assert (hold.x, hold.y) == (("column values to be between",), (1.0,))
+    assert (hold.x, hold.y) == (("column values to be between",), (2.0,))
     assert (fail.x, fail.y) == (("column values to be between",), (1.0,))
 
 

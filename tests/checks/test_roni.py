@@ -398,23 +398,33 @@ def test_the_order_of_submitted_rows_changes_nothing(table):
 
 
 def test_the_order_of_columns_is_free(table):
-    train = with_lies(two_blobs(60), every=10)
+    train, trusted = with_lies(two_blobs(60), every=10), two_blobs(60, seed=1)
+    train = pd.concat([train, trusted[:1]])
 
-    findings = roni(table(train), table(two_blobs(60, seed=1)[["y", "c", "a", "b"]]), target="y")
+    findings = roni(table(train), table(trusted[["y", "c", "a", "b"]]), target="y")
 
     assert findings.report.metrics["rejected_rows"] == 6
+    assert findings.report.details["vouched_rows"] == 1
 
 
 def test_a_row_equal_to_a_trusted_row_is_vouched_for_and_its_flipped_copy_is_not(table):
-    trusted = two_blobs(80, seed=1)
-    trusted.loc[0, "y"] = "yes"  # looks wrong, but people reviewed it
-    copy, lie = trusted[:1], flip(trusted[2:3], np.array([True]))
-    train = pd.concat([two_blobs(60), copy, lie], ignore_index=True)
+    def weighed(n, seed):  # a task for the linear model, which does not learn rows by heart
+        frame = pd.DataFrame(
+            np.random.default_rng(seed).normal(size=(n, 8)), columns=list("abcdefgh")
+        )
+        return frame.assign(y=np.where(frame.sum(axis=1) > 0, "yes", "no"))
+
+    trusted = weighed(300, seed=1)
+    trusted.loc[0] = [-1.5] * 8 + ["yes"]  # looks wrong, but people reviewed it
+    trusted.loc[1] = [-1.4] * 8 + ["no"]
+    copy, lie = trusted[:1], flip(trusted[1:2], np.array([True]))
+    train = pd.concat([weighed(60, seed=0), copy, lie])
 
     findings = roni(table(train), table(trusted), target="y")
 
-    quarantine = read(findings.tables["quarantine"])
-    assert quarantine["a"].to_list() == pytest.approx(lie["a"].to_list())
+    rejected = read(findings.tables["quarantine"])["a"].tolist()
+    assert -1.4 in rejected
+    assert -1.5 not in rejected
     assert findings.report.details["vouched_rows"] == 1
     assert any("equal a trusted row" in note for note in findings.report.notes)
 

@@ -297,6 +297,14 @@ def test_evidence_holds_no_row_of_data(done):
                 assert cell not in canonical(done.payload(uri))
 
 
+def test_a_page_opens_in_a_browser(done):
+    bucket, _, key = done.ruling.page_uri.removeprefix("s3://").partition("/")
+    head = done.s3.client.head_object(Bucket=bucket, Key=key)
+
+    assert key.endswith(".html")
+    assert head["ContentType"] == "text/html"
+
+
 def test_statements_are_small(done):
     with Store() as store:
         for uri in store.list(done.evidence + "/statements/"):

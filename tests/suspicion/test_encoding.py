@@ -152,9 +152,14 @@ def test_known_rows_are_compared_in_full_not_as_encoded():
 
 def test_the_canonical_order_ignores_how_rows_were_shuffled():
     table = np.random.default_rng(0).integers(-2, 3, size=(60, 3)).astype(float)
-    table[0, 0] = -0.0
     shuffled = table[np.random.default_rng(1).permutation(60)]
 
     np.testing.assert_array_equal(
         table[canonical_order(table)], shuffled[canonical_order(shuffled)]
     )
+
+
+def test_the_canonical_order_takes_both_zeros_for_one_number():
+    table = np.array([[0.0, 2.0], [-0.0, 1.0], [0.0, 3.0]])
+
+    np.testing.assert_array_equal(canonical_order(table), canonical_order(np.abs(table)))

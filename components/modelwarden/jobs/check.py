@@ -153,7 +153,7 @@ def _record(
         "outputs": outputs,
     }
     report_uri = session.records.put_blob(evidence, canonical(document))
-    page_uri = session.records.put_blob(evidence, page.encode())
+    page_uri = session.records.put_blob(evidence, page.encode(), suffix=".html")
     filed = None
     if signer is not None:
         statement = check_statement(asked, findings.report, report_uri, outputs, when)

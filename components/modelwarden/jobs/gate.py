@@ -116,7 +116,7 @@ def _record(
         "decided": verdict.decided,
     }
     page = decision_page(verdict.decision, facts=facts)
-    page_uri = session.records.put_blob(evidence, page.encode())
+    page_uri = session.records.put_blob(evidence, page.encode(), suffix=".html")
     statement = decision_statement(verdict, model_uri=model, policy_uri=policy)
     folder = decisions_folder(evidence, verdict.model)
     name = verdict.policy[:16]
