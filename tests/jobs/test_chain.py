@@ -32,7 +32,7 @@ from modelwarden.jobs.release import release
 from modelwarden.jobs.trained import trained
 from modelwarden.jobs.verify import verify
 from modelwarden.report import canonical
-from modelwarden.signing import new_key
+from modelwarden.signing import Signer, new_key
 from modelwarden.store import Store
 from s3 import S3
 
@@ -265,6 +265,34 @@ def test_a_changed_model_is_named_with_the_way_out(done):
     with changed(done, f"{done.uri}/model.joblib"):  # noqa: SIM117
         with pytest.raises(EvidenceError, match="changed after the decision: run the gate again"):
             done.verify(done.decision)
+
+
+def test_a_policy_that_changed_by_a_comment_is_another_policy(done):
+    uri = f"{done.uri}/policy.yaml"
+    body = done.read(uri)
+    done.s3.overwrite(uri, body + b"# looser soon\n")
+    try:
+        with pytest.raises(EvidenceError, match="the policy that was decided about"):
+            done.verify(done.decision)
+    finally:
+        done.s3.overwrite(uri, body)
+
+
+def test_denies_a_statement_that_says_otherwise_than_its_report(shop):
+    shop.filter()
+    statement = shop.payload(shop.statement("sift"))
+    statement["predicate"]["modelwarden"]["metrics"]["rejected_fraction"] = 0.0
+    forged = Signer.open(shop.keys["data"]).seal(statement)
+    with Store() as store:
+        for uri in store.list(f"{shop.evidence}/statements/"):
+            shop.s3.overwrite(uri, forged)
+    shop.fit()
+    shop.say_trained()
+    shop.inspect()
+    decision = shop.gate().decision
+
+    assert not decision.allowed
+    assert any("report that the statement speaks for" in note for note in decision.notes)
 
 
 @pytest.mark.parametrize("what", ["report", "statement", "decision"])
