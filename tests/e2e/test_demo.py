@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from e2e import demo
-from e2e.stories import STORIES
+from e2e.stories import STORIES, csv, tables
 from e2e.worlds import ROOT, WORLDS
+from modelwarden.checks import CHECKS
+from modelwarden.policy import Policy
 from modelwarden.store import Store
 
 NO_OP = """\
@@ -156,3 +159,18 @@ def test_airflow_dags_test_exits_with_0_when_allowed_and_1_when_refused(tmp_path
         "model",
         "release.json",
     ]
+
+
+def test_the_policy_pins_the_tables_and_the_suite_of_the_demo():
+    policy = Policy.read((ROOT / "expectations/policies/demo.yaml").read_bytes(), "demo", CHECKS)
+    made = {name: sha256(csv(table)).hexdigest() for name, table in tables().items()}
+    suite = sha256((ROOT / "expectations/suites/breast_cancer.json").read_bytes()).hexdigest()
+    pinned = {}
+    for asked in policy.asked.values():
+        pinned |= asked["inputs"]
+
+    assert pinned == {
+        "suite": suite,
+        "trusted": made["trusted"],
+        "evaluation": made["evaluation"],
+    }

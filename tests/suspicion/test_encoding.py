@@ -160,6 +160,6 @@ def test_the_canonical_order_ignores_how_rows_were_shuffled():
 
 
 def test_the_canonical_order_takes_both_zeros_for_one_number():
-    table = np.array([[0.0, 2.0], [-0.0, 1.0], [0.0, 3.0]])
+    table = np.array([[-0.0, 2.0], [0.0, 1.0], [0.0, 3.0]])
 
     np.testing.assert_array_equal(canonical_order(table), canonical_order(np.abs(table)))
