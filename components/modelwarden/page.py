@@ -329,7 +329,7 @@ def _rules(results: Sequence[RuleResult]) -> Markup:
         (
             _badge("passed" if r.passed else "failed" if r.severity == "block" else "warning"),
             joined([tag("code", r.rule), _paragraphs(r.why)]),
-            r.measured,
+            "" if r.passed and r.measured is None else r.measured,  # no number was asked for
         )
         for r in results
     ]
