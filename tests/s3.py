@@ -58,6 +58,14 @@ class S3:
         self.client.create_bucket(Bucket=name)
         return f"s3://{name}"
 
+    def empty(self, *names: str) -> None:
+        """Create buckets, or empty them: all servers of a process share one memory."""
+        for name in names:
+            self.client.create_bucket(Bucket=name)
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=name):
+                for item in page.get("Contents", ()):
+                    self.client.delete_object(Bucket=name, Key=item["Key"])
+
     def overwrite(self, uri: str, body: bytes) -> None:
         """Put an object over whatever is there, as an attacker would."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")

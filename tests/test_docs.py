@@ -98,8 +98,7 @@ def project(tmp_path):
     (tmp_path / "fit.py").write_text(FIT)
     with serve() as server:
         environment["AWS_ENDPOINT_URL"] = server.endpoint
-        for bucket in ("data", "governance", "evidence"):
-            server.client.create_bucket(Bucket=bucket)
+        server.empty("data", "governance", "evidence")
         for seed, uri in enumerate(("s3://data/train.csv", "s3://governance/trusted.csv")):
             points = np.random.default_rng(seed).normal(size=(200, 2))
             table = pd.DataFrame(points, columns=["a", "b"]).assign(label=(points[:, 0] > 0) * 1)

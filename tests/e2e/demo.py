@@ -92,8 +92,7 @@ def storage() -> Iterator[None]:
     """Start an S3 server in this process, and let everything below find it."""
     with serve() as server:
         os.environ |= {**ENVIRONMENT, "AWS_ENDPOINT_URL": server.endpoint}
-        for bucket in BUCKETS:
-            server.client.create_bucket(Bucket=bucket)
+        server.empty(*BUCKETS)
         yield
 
 
