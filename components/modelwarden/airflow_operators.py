@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TriggerRule
 
-from modelwarden.checks import CHECKS
-from modelwarden.errors import InputError, ModelWardenError, StoreError
+from modelwarden.checks import CHECKS, card
+from modelwarden.errors import InputError, ModelWardenError, Rejected, StoreError
 
 if TYPE_CHECKING:
     from modelwarden.jobs.session import Connections
@@ -82,12 +82,11 @@ class CheckOperator(_JobOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the check on what the templates rendered."""
-        from modelwarden.checks import card
         from modelwarden.jobs.check import check
         from modelwarden.work import Work
 
-        known = card(self.check)
         with _translated():
+            known = card(self.check)
             if self.on_fail not in ("record", "fail"):
                 raise InputError("on_fail", "record or fail", repr(self.on_fail))
             outcome = check(
@@ -112,8 +111,8 @@ class CheckOperator(_JobOperator):
 
 
 def _fields(check: str) -> tuple[str, ...]:
-    card = CHECKS[check]
-    return (*CheckOperator.template_fields, *card.inputs, *card.options, *card.tables)
+    known = CHECKS[check]
+    return (*CheckOperator.template_fields, *known.inputs, *known.options, *known.tables)
 
 
 class IntegrityOperator(CheckOperator):
@@ -274,7 +273,6 @@ class DeploymentGateOperator(_JobOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Decide, push the decision, then block."""
-        from modelwarden.errors import Rejected
         from modelwarden.jobs.gate import gate
 
         with _translated():

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from modelwarden.documents import MAX_DOCUMENT, read_json
@@ -154,7 +154,7 @@ def open_claim(store: Store, trust: Trust, uri: str, sha256: str = "") -> Claim:
         raise EvidenceError(uri, f"a signer who may speak for {claim.check}", f"the role {who}")
     if claim.check != TRAINED:
         _compare_report(store, statement, claim)
-    return read_claim(statement, signer, uri, claim.sha256)
+    return replace(claim, signer=signer)
 
 
 def _compare_report(store: Store, statement: Mapping[str, Json], claim: Claim) -> None:
