@@ -92,6 +92,15 @@ def swap(model: str) -> None:
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
 
 
+def after_a_swap(given: Mapping[str, Any]) -> dict[str, str]:
+    """Swap the model that was decided about; return what a release run is called with then."""
+    decision, statement = decision_of(given["evidence"])
+    model = statement["predicate"]["resourceUri"]
+    swap(model)
+    names = ("evidence", "releases", "policy", "trust")
+    return {"decision": decision, "model": model, **{name: given[name] for name in names}}
+
+
 def airflow(place: Place) -> Callable[[Story], bool]:
     """Prepare an Airflow of one process; return what runs a story there."""
     home = Path(place.folder) / "airflow"
@@ -115,12 +124,7 @@ def airflow(place: Place) -> Callable[[Story], bool]:
         succeeded = dags["secure_training"].test(run_conf=given).state == "success"
         if not story.swapped:
             return succeeded
-        decision, statement = decision_of(given["evidence"])
-        model = statement["predicate"]["resourceUri"]
-        swap(model)
-        names = ("evidence", "releases", "policy", "trust")
-        conf = {"decision": decision, "model": model, **{name: given[name] for name in names}}
-        return dags["release"].test(run_conf=conf).state == "success"
+        return dags["release"].test(run_conf=after_a_swap(given)).state == "success"
 
     return run
 
@@ -151,12 +155,7 @@ def kubeflow(place: Place) -> Callable[[Story], bool]:
         succeeded = ran(secure_training.secure_training, folder, publish=publish, **given)
         if not story.swapped:
             return succeeded
-        decision, statement = decision_of(given["evidence"])
-        model = statement["predicate"]["resourceUri"]
-        swap(model)
-        names = ("evidence", "releases", "policy", "trust")
-        said = {"decision": decision, "model": model, **{name: given[name] for name in names}}
-        return ran(release.release_model, f"{folder}-release", **said)
+        return ran(release.release_model, f"{folder}-release", **after_a_swap(given))
 
     return run
 
