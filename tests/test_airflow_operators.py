@@ -11,6 +11,7 @@ from modelwarden.airflow_operators import (
     IntegrityOperator,
     ModelFileOperator,
     RecordTrainingOperator,
+    RestoreOperator,
     RoniOperator,
     VerifyDecisionOperator,
 )
@@ -66,6 +67,20 @@ def test_returns_a_small_summary_and_pushes_where_the_tables_are(tables, task):
     assert task.pushed["return_value"] == result
     assert task.pushed["kept"] == f"{tables}/kept.csv"
     assert len(json.dumps(result)) < 4096
+
+
+def test_puts_rows_back(tables, task):
+    header, *lines = Store().read(f"{tables}/train.csv").decode().splitlines(keepends=True)
+    rows = "".join(f"{n},{'rejected' if n < 3 else 'kept'}\n" for n in range(1, 121))
+    with Store() as store:
+        store.put_once(f"{tables}/kept.csv", "".join([header, *lines[2:]]).encode())
+        store.put_once(f"{tables}/rows.csv", f"row,decision\n{rows}".encode())
+    given = {"filtered": "kept", "train": "train", "rows": "rows", "kept": "back"}
+    uris = {name: f"{tables}/{file}.csv" for name, file in given.items()}
+    result = run(RestoreOperator(task_id="restore", restore="2", **uris), task)
+
+    assert result["metrics"] == {"restored_rows": 1, "restored_fraction": 1 / 120}
+    assert Store().read(task.pushed["kept"]).decode() == "".join([header, *lines[1:]])
 
 
 def test_a_fault_that_a_retry_cannot_change_is_final(tables, task):

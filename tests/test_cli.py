@@ -66,6 +66,24 @@ def test_says_what_a_policy_demands(tmp_path):
     assert "roni.rejected_fraction <= 0.05" in run("policy", "check", str(policy)).stdout
 
 
+def test_says_which_inputs_must_have_been_left_out(tmp_path):
+    policy = Path(__file__).parents[1] / "expectations/policies/default.yaml"
+
+    assert "trusted=any, no estimator" in run("policy", "check", str(policy)).stdout
+
+
+def test_puts_rows_back_in_the_words_of_roni(tmp_path):
+    (tmp_path / "train.csv").write_text("a,label\n1,0\n2,1\n3,0\n")
+    (tmp_path / "kept.csv").write_text("a,label\n1,0\n")
+    (tmp_path / "rows.csv").write_text("row,decision\n1,kept\n2,rejected\n3,rejected\n")
+    tables = ["--filtered", "kept.csv", "--train", "train.csv", "--rows", "rows.csv"]
+    done = run("roni", "restore", *tables, "--restore", "3", "--kept", "k2.csv", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "restored_rows           1" in done.stdout
+    assert (tmp_path / "k2.csv").read_text() == "a,label\n1,0\n3,0\n"
+
+
 def test_a_rejected_check_exits_with_1_after_it_printed_what_it_found(tmp_path):
     (tmp_path / "m").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     done = run("check", "model_file", "--model", str(tmp_path / "m"), "--output", "json")

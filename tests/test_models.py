@@ -28,8 +28,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from malicious import MARKER, Call, corpus_file, joblib_bytes, stored
 from modelwarden.errors import InputError
-from modelwarden.model_child import examine
-from modelwarden.models import Limits, ModelFacts, Predictor, inspect
+from modelwarden.model_formats import examine
+from modelwarden.model_process import Limits
+from modelwarden.models import ModelFacts, Predictor, inspect
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(RNG.normal(size=(200, 3)), columns=["a", "b", "c"])
@@ -473,7 +474,7 @@ def liar(folder, *answers):
         textwrap.dedent(f"""\
             #!{sys.executable}
             import sys
-            from modelwarden.model_child import receive, send
+            from modelwarden.model_messages import receive, send
             pipes = open(0, "rb", 0), open(1, "wb", 0)
             for answer in {answers!r}:
                 receive(pipes[0], 1 << 20)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from modelwarden.checks import CHECKS
 from modelwarden.errors import PolicyError
 from modelwarden.policy import Policy
+from modelwarden.policy import judge as judge_by
 from modelwarden.report import Claim, canonical
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -59,7 +60,7 @@ TRAINED = claim("trained", subjects={"model": MODEL}, inputs={"model": MODEL, "d
 FILTERED = claim(
     "roni",
     subjects={"train": RAW, "kept": KEPT},
-    options={"target": "label", "alpha": 0.05, "max_rejected": 0.25, "seed": 0},
+    options={**CHECKS["roni"].options, "target": "label"},
     inputs={"train": RAW, "trusted": TRUSTED},
     outputs={"kept": KEPT, "quarantine": "f" * 64},
     metrics={"rejected_fraction": 0.05},
@@ -75,7 +76,7 @@ GOOD = [TRAINED, FILTERED, ATTACKED]
 
 
 def judge(claims, rules=None):
-    return (rules or policy()).judge(MODEL, claims, CHECKS, NOW)
+    return judge_by(rules or policy(), MODEL, claims, CHECKS, NOW)
 
 
 def test_allows_when_every_rule_holds_on_the_bound():
@@ -259,7 +260,7 @@ def test_the_identity_of_a_policy_is_its_bytes():
         ({"options": {"target": "label", "alhpa": 1}}, "did you mean alpha"),
         ({"options": {}}, "option target.*expected a value"),
         ({"options": {"target": "label", "alpha": "high"}}, "option alpha.*type float"),
-        ({"inputs": {}}, "input trusted.*a pinned digest"),
+        ({**EVASION, "inputs": {}}, "input evaluation.*a pinned digest"),
         ({"inputs": {"trusted": "abc"}}, "SHA-256"),
         ({"inputs": {"trusted": TRUSTED, "train": RAW}}, "pinned input of roni"),
         ({"op": "=="}, "op"),
@@ -324,3 +325,238 @@ def test_a_statement_about_the_data_is_none_about_the_model():
     elsewhere = replace(ATTACKED, subjects={"model": KEPT})
 
     assert not judge([TRAINED, FILTERED, elsewhere]).allowed
+
+
+# Inputs that may be left out
+
+CODE = "6" * 64
+WITH_CODE = replace(FILTERED, inputs={**FILTERED.inputs, "estimator": CODE})
+
+
+def pinning(**inputs):
+    return policy({**RONI, "inputs": inputs}, EVASION)
+
+
+@pytest.mark.parametrize(
+    ("said", "rules", "otherwise"),
+    [
+        (
+            WITH_CODE,
+            pinning(trusted=TRUSTED),
+            "estimator=666666666666..., the policy wants nothing",
+        ),
+        (FILTERED, pinning(trusted=TRUSTED, estimator=CODE), "estimator=nothing, the policy wants"),
+        (
+            FILTERED,
+            pinning(trusted=TRUSTED, estimator="any"),
+            "estimator=nothing, the policy wants",
+        ),
+        (FILTERED, pinning(), "trusted=dddddddddddd..., the policy wants nothing"),
+        (
+            replace(WITH_CODE, inputs={"train": RAW, "trusted": TRUSTED, "estimator": "0" * 64}),
+            pinning(trusted=TRUSTED, estimator=CODE),
+            "estimator=000000000000",
+        ),
+    ],
+)
+def test_denies_an_optional_input_that_is_there_or_not_against_the_policy(said, rules, otherwise):
+    assert f"asked otherwise: {otherwise}" in judge([TRAINED, said, ATTACKED], rules).reasons[0]
+
+
+@pytest.mark.parametrize("pin", [CODE, "any"])
+def test_allows_an_optional_input_that_the_policy_pins_or_opens(pin):
+    rules = pinning(trusted=TRUSTED, estimator=pin)
+
+    assert judge([TRAINED, WITH_CODE, ATTACKED], rules).allowed
+
+
+@pytest.mark.parametrize(
+    ("change", "otherwise"),
+    [
+        ({"inputs": {**FILTERED.inputs, "hints": CODE}}, "hints=666666666666"),
+        ({"options": {**FILTERED.options, "trust_me": True}}, "trust_me=True"),
+        ({"options": {"target": "label"}}, "alpha=nothing"),
+    ],
+)
+def test_denies_a_question_that_the_card_does_not_know(change, otherwise):
+    odd = replace(FILTERED, **change)
+
+    assert f"asked otherwise: {otherwise}" in judge([TRAINED, odd, ATTACKED]).reasons[0]
+
+
+def test_denies_an_option_that_is_open_but_was_not_said():
+    rules = policy(RONI, {**EVASION, "options": {"target": "label", "epsilon": "any"}})
+    silent = {name: value for name, value in ATTACKED.options.items() if name != "epsilon"}
+    claims = [TRAINED, FILTERED, replace(ATTACKED, options=silent)]
+
+    assert "asked otherwise: epsilon=nothing" in judge(claims, rules).reasons[0]
+
+
+# Rows that were put back
+
+BACK, ROWS_OF_RONI = "7" * 64, "8" * 64
+RESTORE = {
+    "check": "restore",
+    "metric": "restored_rows",
+    "op": "<=",
+    "value": 5,
+    "options": {"restore": "any"},
+}
+SIFTED = replace(FILTERED, outputs={**FILTERED.outputs, "rows": ROWS_OF_RONI})
+RESTORED = claim(
+    "restore",
+    subjects={"filtered": KEPT, "kept": BACK},
+    options={"restore": "17"},
+    inputs={"filtered": KEPT, "train": RAW, "rows": ROWS_OF_RONI},
+    outputs={"kept": BACK},
+    metrics={"restored_rows": 5},
+)
+ON_BACK = replace(TRAINED, inputs={"model": MODEL, "data": BACK})
+CHAIN = [ON_BACK, RESTORED, SIFTED, ATTACKED]
+RULES = policy(RONI, RESTORE, EVASION)
+
+
+def test_follows_a_restore_that_a_rule_speaks_about():
+    decision = judge(CHAIN, RULES)
+
+    assert decision.allowed, decision.reasons
+    assert decision.used == ("evasion", "restore", "roni", "trained")
+
+
+@given(st.permutations(CHAIN))
+def test_the_order_of_a_chain_never_matters(claims):
+    assert judge(claims, RULES) == judge(CHAIN, RULES)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"metrics": {"restored_rows": 6}}, "restore.restored_rows <= 5: measured 6"),
+        ({"metrics": {}}, "restore.restored_rows <= 5: not measured"),
+        ({"failed": True}, "restore.restored_rows <= 5: the check failed"),
+        ({"inputs": {**RESTORED.inputs, "train": CODE}}, "train=666666666666..."),
+        ({"inputs": {**RESTORED.inputs, "rows": CODE}}, "rows=666666666666..."),
+        ({"inputs": {"filtered": KEPT, "train": RAW}}, "rows=nothing"),
+        ({"subjects": {"filtered": CODE, "kept": BACK}}, "no trusted statement of roni"),
+        ({"outputs": {}}, "no trusted statement of roni"),
+        ({"finished": (NOW - timedelta(days=8)).isoformat()}, "its age is 8 days"),
+    ],
+)
+def test_denies_a_restore_that_does_not_hold(change, reason):
+    claims = [ON_BACK, replace(RESTORED, **change), SIFTED, ATTACKED]
+
+    assert reason in " ".join(judge(claims, RULES).reasons)
+
+
+def test_a_restore_does_not_excuse_the_filter():
+    sieve = replace(SIFTED, metrics={"rejected_fraction": 0.2})
+
+    assert "measured 0.2" in judge([ON_BACK, RESTORED, sieve, ATTACKED], RULES).reasons[0]
+
+
+@pytest.mark.parametrize("rules", [(RONI, EVASION), (RONI, {**RESTORE, "severity": "warn"})])
+def test_denies_a_filter_that_no_blocking_rule_speaks_about(rules):
+    decision = judge(CHAIN, policy(*rules))
+
+    assert "not trained on the rows that roni kept" in decision.reasons[0]
+    assert "restore filtered the data, but no blocking rule speaks about it" in decision.notes
+
+
+def test_denies_a_restore_of_everything_even_if_the_filter_read_the_same():
+    all_back = replace(RESTORED, subjects={"filtered": KEPT, "kept": RAW}, outputs={"kept": RAW})
+    on_raw = replace(TRAINED, inputs={"model": MODEL, "data": RAW})
+    many = replace(all_back, metrics={"restored_rows": 100})
+
+    assert not judge([on_raw, all_back, SIFTED, ATTACKED], policy(RONI, EVASION)).allowed
+    assert not judge([on_raw, many, SIFTED, ATTACKED], RULES).allowed
+
+
+def test_two_steps_of_a_ladder_do_not_reach_further_than_one():
+    higher, forged = "3" * 64, "4" * 64
+    second = replace(
+        RESTORED,
+        subjects={"filtered": BACK, "kept": higher},
+        inputs={"filtered": BACK, "train": RAW, "rows": forged},
+        outputs={"kept": higher},
+        sha256="second",
+    )
+    on_higher = replace(TRAINED, inputs={"model": MODEL, "data": higher})
+    reasons = judge([on_higher, second, RESTORED, SIFTED, ATTACKED], RULES).reasons
+
+    assert "asked otherwise: rows=444444444444" in " ".join(reasons)
+
+
+def test_a_way_that_was_asked_otherwise_does_not_lend_its_filter_to_another():
+    other = "3" * 64
+    straight = replace(RESTORED, inputs={"filtered": KEPT, "train": CODE, "rows": CODE})
+    around = replace(
+        RESTORED,
+        subjects={"filtered": other, "kept": BACK},
+        inputs={"filtered": other, "train": BACK, "rows": BACK},
+        sha256="around",
+    )
+    reasons = judge([ON_BACK, straight, around, SIFTED, ATTACKED], RULES).reasons
+
+    assert "not trained on the rows that roni kept" in reasons[0]
+
+
+def test_an_open_word_for_a_chained_input_is_visible_and_accepted():
+    rules = policy(RONI, {**RESTORE, "inputs": {"train": "any", "rows": "any"}}, EVASION)
+    strange = replace(RESTORED, inputs={"filtered": KEPT, "train": CODE, "rows": CODE})
+
+    assert RULES.asked["restore"]["inputs"] == {"train": "chain", "rows": "chain"}
+    assert judge([ON_BACK, strange, SIFTED, ATTACKED], rules).allowed
+
+
+def test_what_a_check_that_is_no_filter_says_it_kept_is_not_followed():
+    rules = policy(
+        RONI,
+        {
+            "check": "integrity",
+            "metric": "rows",
+            "op": ">=",
+            "value": 1,
+            "inputs": {"suite": "any"},
+        },
+        EVASION,
+    )
+    odd = claim(
+        "integrity",
+        subjects={"data": KEPT},
+        inputs={"data": KEPT, "suite": CODE},
+        outputs={"kept": BACK},
+        metrics={"rows": 9},
+    )
+
+    assert not judge([ON_BACK, odd, SIFTED, ATTACKED], rules).allowed
+
+
+def test_a_filter_that_kept_nothing_gives_no_answer():
+    silent = replace(SIFTED, subjects={"train": KEPT}, outputs={})
+
+    assert "not trained on the rows" in judge([TRAINED, silent, ATTACKED]).reasons[0]
+
+
+def test_what_was_judged_gives_the_same_when_nothing_else_is_judged_again():
+    easier = replace(ATTACKED, options={**ATTACKED.options, "epsilon": 1e-6})
+    rules = policy(RONI, {**RESTORE, "severity": "warn"}, {**EVASION, "severity": "warn"})
+    first = judge([ON_BACK, RESTORED, SIFTED, easier], rules)
+    again = judge([c for c in [*CHAIN[:3], easier] if c.sha256 in first.used], rules)
+
+    assert (again.results, again.used) == (first.results, first.used)
+
+
+def test_filters_that_were_not_followed_are_judged_again_too():
+    suite = {"check": "integrity", "metric": "rows", "op": ">=", "value": 1, "severity": "warn"}
+    rules = policy({**suite, "inputs": {"suite": "any"}}, EVASION)
+    held = claim(
+        "integrity",
+        subjects={"data": RAW},
+        inputs={"data": RAW, "suite": CODE},
+        metrics={"rows": 9},
+    )
+    first = judge([*CHAIN, held], rules)
+    again = judge([c for c in [*CHAIN, held] if c.sha256 in first.used], rules)
+
+    assert first.results[1].why == "the model was not trained on the rows that integrity checked"
+    assert (again.results, again.used) == (first.results, first.used)

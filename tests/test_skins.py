@@ -32,6 +32,10 @@ def test_a_card_says_what_its_function_takes(name):
     right = {n: p.default for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
 
     assert left == list(card.inputs)
+    empty = inspect.Parameter.empty
+    assert {n: parameters[n].default for n in left} == {
+        n: None if n in card.optional else empty for n in left
+    }
     assert right.pop("work") is None
     assert list(right) == list(card.options)
     for option, default in card.options.items():
@@ -54,7 +58,7 @@ def test_a_check_has_its_operator(name):
     defaults = {n: p.default for n, p in signature.items() if p.kind is p.KEYWORD_ONLY}
     missing = inspect.Parameter.empty
     wanted = {
-        **dict.fromkeys(card.inputs, missing),
+        **{n: "" if n in card.optional else missing for n in card.inputs},
         **{n: missing if isinstance(d, type) else d for n, d in card.options.items()},
         **dict.fromkeys(card.tables, ""),
     }
@@ -74,6 +78,7 @@ def test_a_check_has_its_component(name):
     for option, default in card.options.items():
         wanted = None if isinstance(default, type) else default
         assert inputs[option].default == wanted
+    assert {name for name in card.inputs if inputs[name].optional} == set(card.optional)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

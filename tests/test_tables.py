@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelwarden import tables
+from modelwarden import table_files
 from modelwarden.errors import InputError
 from modelwarden.store import File
 from modelwarden.tables import Table, features, labels
@@ -115,14 +115,14 @@ def test_refuses_csv_that_leaves_open_what_it_says(opened, text, message):
 
 
 def test_refuses_a_row_that_is_too_long_for_a_block(opened, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_ROW", 1000)
+    monkeypatch.setattr(table_files, "MAX_ROW", 1000)
 
     with pytest.raises(InputError, match="rows of at most 1,000 bytes"):
         opened(f"a,b\n1,2\n{'x' * 5000},2\n")
 
 
 def test_refuses_a_csv_file_that_is_too_large_before_reading_it(folder):
-    file = File(URI, folder / "absent", "", tables.MAX_BYTES + 1)
+    file = File(URI, folder / "absent", "", table_files.MAX_BYTES + 1)
     (folder / "absent").write_text("a,b\n")
 
     with pytest.raises(InputError, match="at most 1,073,741,824 bytes"):
@@ -130,14 +130,14 @@ def test_refuses_a_csv_file_that_is_too_large_before_reading_it(folder):
 
 
 def test_refuses_more_cells_than_fit_into_memory(opened, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_CELLS", 5)
+    monkeypatch.setattr(table_files, "MAX_CELLS", 5)
 
     with pytest.raises(InputError, match="at most 5 rows x columns, got 6"):
         opened("a,b\n1,2\n3,4\n5,6\n")
 
 
 def test_a_table_may_be_as_large_as_the_bound(opened, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_CELLS", 6)
+    monkeypatch.setattr(table_files, "MAX_CELLS", 6)
 
     assert opened("a,b\n1,2\n3,4\n5,6\n").n_rows == 3
 
@@ -221,7 +221,7 @@ def test_reads_every_line_end_and_a_byte_order_mark(opened):
 
 
 def test_line_breaks_in_quotes_may_fall_between_blocks(opened, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_ROW", 50)
+    monkeypatch.setattr(table_files, "MAX_ROW", 50)
     texts = [f"line\n{i}" for i in range(100)]
 
     frame = opened("a\n" + "".join(f'"{text}"\n' for text in texts)).frame()
@@ -326,7 +326,7 @@ def test_refuses_a_time_zone_that_is_not_known_here(opened):
 
 
 def test_counts_what_would_be_read_and_not_what_the_footer_sums_up(opened):
-    bomb = parquet({"x": np.zeros(tables.MAX_CELLS + 1, dtype=bool)})
+    bomb = parquet({"x": np.zeros(table_files.MAX_CELLS + 1, dtype=bool)})
     total, two = bytes.fromhex("8284af5f"), bytes.fromhex("84808000")  # as Thrift writes them
     liar = bomb.replace(total, two)
 
@@ -347,7 +347,7 @@ def test_refuses_text_that_a_dictionary_inflates_to(opened):
 
 
 def test_refuses_values_that_the_footer_says_are_too_many(opened, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_BYTES", 100)
+    monkeypatch.setattr(table_files, "MAX_BYTES", 100)
 
     with pytest.raises(InputError, match="at most 100 bytes, got"):
         opened(WHOLE)
@@ -615,3 +615,251 @@ def test_features_are_all_other_columns(opened):
 def test_refuses_a_table_without_features(opened):
     with pytest.raises(InputError, match="columns beside the labels, got only 'label'"):
         features(opened("label\n0\n1\n"), "label")
+
+
+# Editing cells
+
+
+def mask(*rows, of=4):
+    return np.isin(np.arange(of), rows)
+
+
+ALL = np.ones(4, dtype=bool)
+CELLS = 'n,x,flag,text\r\n1,1.50,true,"a, b"\n 2,2.5,FALSE,c\n3,,true,"say ""d"""\r\n4,4.0,true,'
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "written"),
+    [
+        ("n", 7, "7"),
+        ("n", 4.5, "4"),
+        ("n", np.float64(3.7), "4"),
+        ("n", np.nan, ""),
+        ("x", 3, "3.0"),
+        ("x", np.float32(0.5), "0.5"),
+        ("x", 1e20, "1e+20"),
+        ("x", np.inf, "inf"),
+        ("x", None, ""),
+        ("flag", True, "true"),
+        ("flag", np.True_, "true"),
+        ("text", "plain", "plain"),
+        ("text", 'a "b",\nc', '"a ""b"",\nc"'),
+        ("text", "007", "007"),
+    ],
+)
+def test_an_edited_cell_of_csv_keeps_its_columns_type(opened, column, value, written):
+    table = opened(CELLS)
+
+    edited = opened(table.select(ALL, {column: (mask(1), value)}))
+
+    row = {"n": " 2", "x": "2.5", "flag": "FALSE", "text": "c", column: written}
+    kept = CELLS.split("\n")
+    assert edited._file.path.read_bytes().decode() == "\n".join(
+        [*kept[:2], ",".join(row.values()), *kept[3:]]
+    )
+    before, after = table._cells.schema, edited._cells.schema
+    assert before == after
+
+
+def test_only_rows_that_are_edited_and_kept_are_written_anew(opened):
+    table = opened(CELLS)
+    edits = {"x": (mask(0, 1), 9), "text": (mask(1, 3), "z")}
+
+    selected = table.select(mask(0, 2, 3), edits)
+
+    assert selected == b'n,x,flag,text\r\n1,9.0,true,"a, b"\n3,,true,"say ""d"""\r\n4,4.0,true,z'
+
+
+@pytest.mark.parametrize("edits", [{}, {"n": (mask(), 5)}])
+def test_an_edit_of_nothing_returns_the_very_bytes(opened, edits):
+    assert opened(CELLS).select(ALL, edits) == CELLS.encode()
+
+
+def test_a_cell_that_holds_the_value_already_keeps_its_text(opened):
+    table = opened(CELLS)
+    edits = {"x": (mask(0), 1.5), "n": (mask(1), 2), "flag": (mask(1), False)}
+
+    assert table.select(ALL, edits) == CELLS.encode()
+    assert table.select(ALL, {"x": (mask(2), np.nan)}) == CELLS.encode()
+    body = parquet({"x": [1.5, np.nan]})
+    assert opened(body).select(np.ones(2, dtype=bool), {"x": (mask(1, of=2), None)}) == body
+
+
+def test_an_edit_of_rows_that_are_left_out_changes_nothing(opened):
+    table, keep = opened(CELLS), mask(0, 2)
+    other, half = opened(parquet(rich()), name="other"), mask(0, 2, of=12)
+
+    assert table.select(keep, {"n": (mask(1), 5)}) == table.select(keep)
+    assert other.select(half, {"kind": (mask(1, of=12), "new")}) == other.select(half)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("n", "7"),
+        ("n", True),
+        ("n", np.inf),
+        ("x", "a"),
+        ("x", False),
+        ("flag", 1),
+        ("flag", "true"),
+        ("text", 3),
+        ("text", b"a"),
+    ],
+)
+def test_a_column_takes_values_of_its_type_only(opened, column, value):
+    for body in (CELLS, parquet(pa.table(dict(opened(CELLS).frame().items())))):
+        with pytest.raises(InputError, match=f"column '{column}': expected a value of type"):
+            opened(body).select(ALL, {column: (mask(0), value)})
+
+
+@pytest.mark.parametrize(
+    ("edits", "problem"),
+    [
+        ({"m": (ALL, 1)}, "a column 'm'"),
+        ({"n": (ALL[:3], 1)}, "rows to edit in column 'n': expected booleans"),
+        ({"n": (ALL.astype(int), 1)}, "rows to edit in column 'n': expected booleans"),
+        ({"text": (ALL, "\ud800")}, "values that the columns can hold"),
+    ],
+)
+def test_an_edit_names_a_column_and_its_rows(opened, edits, problem):
+    with pytest.raises(InputError, match=problem):
+        opened(CELLS).select(ALL, edits)
+
+
+def test_an_edited_single_column_keeps_its_rows(opened):
+    edited = opened("text\na\nb\n").select(np.array([True, True]), {"text": (mask(0, of=2), None)})
+
+    assert edited == b'text\n""\nb\n'
+    assert opened(edited).n_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "found"),
+    [
+        ("small", 6.5, 6),
+        ("large", 1, 1),
+        ("real", 2, 2.0),
+        ("flag", True, True),
+        ("text.dotted", "new", "new"),
+        ("text.dotted", None, None),
+        ("kind", "never", "never"),
+        ("kind", "new", "new"),
+        ("kind", None, None),
+        ("day", pd.Timestamp("2025-05-05").date(), pd.Timestamp("2025-05-05").date()),
+    ],
+)
+def test_an_edited_cell_of_parquet_keeps_schema_and_metadata(opened, column, value, found):
+    body = parquet(rich(), row_group_size=5)
+    places = mask(1, 7, of=12)
+
+    edited = opened(body).select(np.ones(12, dtype=bool), {column: (places, value)})
+
+    before, after = pq.read_table(io.BytesIO(body)), pq.read_table(io.BytesIO(edited))
+    assert after.schema.equals(before.schema, check_metadata=True)
+    assert after[column].filter(places).to_pylist() == [found, found]
+    assert after.filter(~places).equals(before.filter(~places)) or column == "kind"
+    assert after[column].filter(~places).to_pylist() == before[column].filter(~places).to_pylist()
+
+
+def test_categories_keep_their_order_when_one_is_new(opened):
+    table = opened(parquet(rich()))
+
+    edited = opened(table.select(np.ones(12, dtype=bool), {"kind": (mask(0, of=12), "new")}))
+
+    kind = edited.frame()["kind"].cat
+    assert (kind.categories.tolist(), kind.ordered) == (["v", "u", "never", "new"], True)
+
+
+def test_a_number_that_a_parquet_column_is_too_small_for_is_refused(opened):
+    with pytest.raises(InputError, match="values that the columns can hold"):
+        opened(parquet(rich())).select(np.ones(12, dtype=bool), {"small": (mask(0, of=12), 1000)})
+
+
+# Leaving out columns
+
+
+def test_a_column_is_left_out_of_every_row(opened):
+    table = opened("\ufeffa,b,c\r\n1,2,3\n\n4,5,6\r\n7,8,9")
+
+    dropped = table.select(np.array([True, False, True]), {"c": (mask(0, of=3), 0)}, drop=["b"])
+
+    assert dropped == b"a,c\r\n1,0\n7,9"
+
+
+def test_a_column_is_left_out_of_parquet(opened):
+    frame = opened(opened(parquet(rich())).select(np.ones(12, dtype=bool), drop=["kind"])).frame()
+
+    assert frame.columns.tolist() == [name for name in rich().column_names if name != "kind"]
+
+
+@pytest.mark.parametrize(
+    ("drop", "problem"), [(["z"], "a column 'z'"), (list("ab"), "a column that is left, got none")]
+)
+def test_only_columns_that_are_there_are_left_out_and_not_all(opened, drop, problem):
+    with pytest.raises(InputError, match=problem):
+        opened("a,b\n1,2\n3,4\n").select(np.array([True, False]), drop=drop)
+
+
+# Other rows in the same format
+
+MEASURED = pd.DataFrame(
+    {
+        "row": [1, 2, 3],
+        "impact": [0.1, -2.0, np.nan],
+        "group": ["a, b", None, "007"],
+        "sure": [True, False, True],
+    }
+)
+
+
+@pytest.mark.parametrize("body", ["a\n1\n2\n", WHOLE])
+def test_what_is_encoded_reads_back_in_the_same_format(opened, body):
+    table = opened(body)
+
+    encoded = table.encode(MEASURED)
+
+    assert encoded == table.encode(MEASURED.copy())
+    assert encoded.startswith(b"PAR1") == table.select(np.ones(table.n_rows, bool)).startswith(
+        b"PAR1"
+    )
+    frame = opened(encoded).frame()
+    assert frame.drop(columns="group").equals(MEASURED.drop(columns="group"))
+    assert frame["group"].isna().tolist() == [False, True, False]
+    assert frame["group"].dropna().tolist() == ["a, b", "007"]
+
+
+def test_encoded_csv_is_plain(opened):
+    text = b'row,impact,group,sure\n1,0.1,"a, b",true\n2,-2.0,,false\n3,,007,true\n'
+
+    assert opened("a\n1\n2\n").encode(MEASURED) == text
+
+
+@given(
+    cells=st.lists(st.none() | FIELDS | SHARP_FIELDS, min_size=1, max_size=6),
+    numbers=st.lists(st.floats(width=64, allow_nan=False), min_size=6, max_size=6),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_text_and_number_survives_encoding(opened, cells, numbers):
+    frame = pd.DataFrame({"x": [*numbers[: len(cells)], 0.5], "text": [*cells, "word"]})
+
+    found = opened(opened("a\n1\n2\n").encode(frame)).frame()
+
+    assert found["x"].tolist() == frame["x"].tolist()
+    assert found["text"].fillna("").tolist() == [*(text or "" for text in cells), "word"]
+
+
+@pytest.mark.parametrize("body", ["a\n1\n2\n", WHOLE])
+def test_what_no_table_can_hold_is_not_encoded(opened, body):
+    for frame in (
+        pd.DataFrame({"": [1]}),
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+    ):
+        with pytest.raises(InputError):
+            opened(body).encode(frame)
+
+
+def test_parquet_holds_one_type_a_column(opened):
+    for frame in (pd.DataFrame({"a": [1, "x"]}), pd.DataFrame({"a": [None, None]})):
+        with pytest.raises(InputError):
+            opened(WHOLE).encode(frame)

@@ -132,7 +132,8 @@ class IntegrityOperator(CheckOperator):
 class RoniOperator(CheckOperator):
     """Reject training rows with a negative impact (RONI).
 
-    `kept` and `quarantine` are URIs for the two tables. See :func:`modelwarden.checks.roni.roni`.
+    `trusted` and `estimator` may be left out. `kept`, `quarantine` and `rows` are URIs for the
+    three tables. See :func:`modelwarden.checks.roni.roni`.
     """
 
     check = "roni"
@@ -142,19 +143,43 @@ class RoniOperator(CheckOperator):
         self,
         *,
         train: str,
-        trusted: str,
         target: str,
+        trusted: str = "",
+        estimator: str = "",
         alpha: float | str = 0.05,
+        fdr: float | str = 0.0,
         max_rejected: float | str = 0.25,
+        group: str = "",
+        weight: str = "",
+        trigger: str = "neutralise",
         seed: int | str = 0,
         kept: str = "",
         quarantine: str = "",
+        rows: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.train, self.trusted, self.target = train, trusted, target
-        self.alpha, self.max_rejected, self.seed = alpha, max_rejected, seed
-        self.kept, self.quarantine = kept, quarantine
+        self.train, self.trusted, self.estimator = train, trusted, estimator
+        self.target, self.group, self.weight, self.trigger = target, group, weight, trigger
+        self.alpha, self.fdr, self.max_rejected, self.seed = alpha, fdr, max_rejected, seed
+        self.kept, self.quarantine, self.rows = kept, quarantine, rows
+
+
+class RestoreOperator(CheckOperator):
+    """Put rows back that RONI rejected and people found clean.
+
+    `kept` is the URI for kept and restored rows. See :func:`modelwarden.checks.restore.restore`.
+    """
+
+    check = "restore"
+    template_fields: Sequence[str] = _fields("restore")
+
+    def __init__(
+        self, *, filtered: str, train: str, rows: str, restore: str, kept: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filtered, self.train, self.rows = filtered, train, rows
+        self.restore, self.kept = restore, kept
 
 
 class EvasionOperator(CheckOperator):

@@ -20,7 +20,7 @@ class Card:
         ``"module:function"``; imported when the check runs, never before.
     summary : str
         One line for ``--help``.
-    inputs : mapping of str to {"table", "model", "file"}
+    inputs : mapping of str to {"table", "model", "estimator", "file"}
         What is left of ``*``; the first is the subject that the statement is about.
     options : mapping of str to JSON or type
         What is right of ``*``, with its default; a type where there is no default.
@@ -30,8 +30,19 @@ class Card:
         One line about each input, option and table.
     tables : tuple of str, default=()
         Tables that the check writes. Data that passed a filter is called ``kept``.
+    optional : tuple of str, default=()
+        Inputs that may be left out, which the function gets as None; never the subject.
+    chained : tuple of str, default=()
+        Inputs that a policy accepts only from the model's own chain of data, unless it says
+        otherwise: tables that a filter of that chain read or wrote.
     extra : str, default="checks"
         The extra that installs what the check needs.
+
+    Raises
+    ------
+    InputError
+        If a name stands for two things, or an input that is not there, or the subject, is listed as
+        optional or chained.
     """
 
     function: str
@@ -41,7 +52,18 @@ class Card:
     metrics: Mapping[str, str]
     words: Mapping[str, str]
     tables: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    chained: tuple[str, ...] = ()
     extra: str = "checks"
+
+    def __post_init__(self) -> None:
+        where, names = f"card of {self.function}", [*self.inputs, *self.options, *self.tables]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(where, "one meaning for each name", f"two for {twice}")
+        for name in (*self.optional, *self.chained):
+            if name not in self.inputs or name == self.subject:
+                raise InputError(where, "inputs besides the subject", name)
 
     @property
     def subject(self) -> str:

@@ -86,7 +86,7 @@ def _check_command(name: str, card: Card) -> click.Command:
     metrics = "\n".join(f"  {metric:24}{meaning}" for metric, meaning in card.metrics.items())
     words = card.words
     params: list[click.Parameter] = [
-        *(_option(given, required=True, help=f"URI: {words[given]}.") for given in card.inputs),
+        *(_option_of_input(given, card) for given in card.inputs),
         *(_option_of(option, kind, words[option]) for option, kind in card.options.items()),
         *(
             _option(table, default="", help=f"URI to write: {words[table]}.")
@@ -220,7 +220,11 @@ def policy_check(policy: str) -> None:
         rules = session.policy(policy)
     for rule in rules.rules:
         asked = rules.asked[rule.check]
-        pins = [f"{name}={value}" for kind in asked.values() for name, value in kind.items()]
+        pins = [
+            f"no {name}" if value is None else f"{name}={value}"
+            for kind in asked.values()
+            for name, value in kind.items()
+        ]
         click.echo(f"{rule!s:48}{rule.severity:7}{', '.join(pins)}")
     _print_places({"action": rules.action, "sha256": rules.sha256})
 
@@ -247,6 +251,11 @@ def keys_new(name: str, to: str) -> None:
             fix = "choose another name or folder"
             raise InputError(str(path), "a place for a new file", got, fix) from error
     _print_places({"private": str(paths[0]), "public": str(paths[1])})
+
+
+@cli.group(name="roni")
+def roni_group() -> None:
+    """Undo what RONI did; `check roni` is what does it."""
 
 
 @cli.group(name="trusted")
@@ -305,6 +314,12 @@ def _option(name: str, **settings: Any) -> click.Option:
     return click.Option([f"--{name.replace('_', '-')}", name], **settings)
 
 
+def _option_of_input(name: str, card: Card) -> click.Option:
+    if name in card.optional:
+        return _option(name, default="", help=f"URI: {card.words[name]}; may be left out.")
+    return _option(name, required=True, help=f"URI: {card.words[name]}.")
+
+
 def _option_of(name: str, default: Json, words: str) -> click.Option:
     words = f"{words[0].upper()}{words[1:]}."
     if isinstance(default, type):
@@ -356,3 +371,4 @@ def _print_json(value: Json) -> None:
 
 for _name, _card in cards().items():
     check_group.add_command(_check_command(_name, _card))
+roni_group.add_command(check_group.commands["restore"])

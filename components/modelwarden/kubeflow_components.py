@@ -6,7 +6,7 @@ gate always succeed and record; ``require_allow`` is the task that turns a run r
 
 Set ``MODELWARDEN_IMAGE`` to an image that holds this package and kfp, and nothing is installed when
 a task starts. Signatures follow what the compiler can read: no ``X | None``, no tuples, literal
-defaults; ``""`` stands for "not given".
+defaults; ``""``, and None for an artifact, stands for "not given".
 """
 
 import os
@@ -78,14 +78,20 @@ def integrity(
 @_component()
 def roni(
     train: Input[Dataset],
-    trusted: Input[Dataset],
     kept: Output[Dataset],
     quarantine: Output[Dataset],
+    rows: Output[Dataset],
     report: Output[HTML],
     metrics: Output[Metrics],
     target: str,
+    trusted: Input[Dataset] = None,
+    estimator: str = "",
     alpha: float = 0.05,
+    fdr: float = 0.0,
     max_rejected: float = 0.25,
+    group: str = "",
+    weight: str = "",
+    trigger: str = "neutralise",
     seed: int = 0,
     evidence: str = "",
     key: str = "",
@@ -94,14 +100,20 @@ def roni(
 
     Args:
         train: Rows under suspicion.
-        trusted: Rows that people have reviewed.
         kept: Rows that passed, in the format they came in.
         quarantine: Rows that were rejected.
+        rows: What was measured of each row, and decided.
         report: The report as a page.
         metrics: Its metrics.
         target: Label column.
+        trusted: Rows that people have reviewed; may be left out.
+        estimator: Your own estimator, a model file's URI or python:module:name; "" takes ours.
         alpha: Share of clean rows that may be rejected on average.
+        fdr: Largest expected share of clean rows among the rejected; 0 to use alpha alone.
         max_rejected: Share of rejected rows above which the check fails and keeps all.
+        group: Column that names who contributed a row; not a feature.
+        weight: Column of sample weights; not a feature.
+        trigger: What to do with trigger values left in kept rows: neutralise, drop or keep.
         seed: Seed of everything random.
         evidence: Prefix for report and signed statement.
         key: Signing key, a PEM file or env:NAME; "" signs nothing.
@@ -111,9 +123,61 @@ def roni(
 
     outcome = check(
         "roni",
-        inputs={"train": train.path, "trusted": trusted.path},
-        options={"target": target, "alpha": alpha, "max_rejected": max_rejected, "seed": seed},
-        tables={"kept": kept.path, "quarantine": quarantine.path},
+        inputs={
+            "train": train.path,
+            "trusted": trusted.path if trusted else "",
+            "estimator": estimator,
+        },
+        options={
+            "target": target,
+            "alpha": alpha,
+            "fdr": fdr,
+            "max_rejected": max_rejected,
+            "group": group,
+            "weight": weight,
+            "trigger": trigger,
+            "seed": seed,
+        },
+        tables={"kept": kept.path, "quarantine": quarantine.path, "rows": rows.path},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
+def restore(
+    filtered: Input[Dataset],
+    train: Input[Dataset],
+    rows: Input[Dataset],
+    kept: Output[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    restore: str,
+    evidence: str = "",
+    key: str = "",
+):
+    """Put rows back that RONI rejected and people found clean.
+
+    Args:
+        filtered: Rows that RONI kept.
+        train: Rows that RONI read.
+        rows: RONI's table of rows and decisions.
+        kept: Kept and restored rows, in the order in which they were submitted.
+        report: The report as a page.
+        metrics: Its metrics.
+        restore: Numbers and ranges of rejected rows, such as 17,20-25.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "restore",
+        inputs={"filtered": filtered.path, "train": train.path, "rows": rows.path},
+        options={"restore": restore},
+        tables={"kept": kept.path},
         evidence=evidence,
         key=key,
     )

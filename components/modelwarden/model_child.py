@@ -1,200 +1,53 @@
 """What runs in a model's own process: limits first, then the bytes, then questions and answers.
 
-Started by :mod:`modelwarden.models` as ``python -m modelwarden.model_child``. Both sides speak in
-messages: a JSON object and a block of raw numbers, each preceded by its length. Nothing is ever
-pickled, and the answers hold only JSON, class numbers and probabilities, so that whatever happens
-to this process, its parent parses nothing else.
+Started by :mod:`modelwarden.model_process` as ``python -m modelwarden.model_child`` with one of two
+jobs: to answer for a fitted model, or to fit an estimator again and again.
 """
 
 import ctypes
 import hashlib
-import io
-import json
 import os
+import random
 import resource
-import struct
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelwarden.errors import InputError
+from modelwarden.model_formats import examine
+from modelwarden.model_messages import Head, brief, receive, send
 
-if TYPE_CHECKING:
-    from modelwarden.unpickling import Loaded
-
-LENGTHS = struct.Struct(">IQ")
-MAX_HEAD_BYTES = 2**24
 MAX_FILES = 256
 MAX_PRINTED_BYTES = 2**24
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # from linux/sched.h
 
-Head = dict[str, Any]
-"""The JSON object of a message."""
+
+# --- the job of a model ---------------------------------------------------------------------------
 
 
-# --- messages -------------------------------------------------------------------------------------
+class Answers:
+    """A fitted model that answers; `facts` is a :class:`modelwarden.models.ModelFacts`."""
 
+    def __init__(self, setup: Head, data: bytes) -> None:
+        self.facts, self._model = examine(data)
 
-def send(pipe: io.RawIOBase, head: Head, body: Any = b"") -> None:
-    """Write one message; `body` is any contiguous buffer."""
-    text = json.dumps(head).encode()
-    payload = memoryview(body).cast("B") if len(body) else memoryview(b"")
-    for part in (LENGTHS.pack(len(text), len(payload)) + text, payload):
-        rest = memoryview(part)
-        while rest:
-            rest = rest[pipe.write(rest) :]
+    def __call__(self, request: Head, body: bytearray) -> Any:
+        """Return the positions of the predicted classes, or the probabilities."""
+        import numpy as np
 
-
-def receive(pipe: io.RawIOBase, max_body: int) -> tuple[Head, bytearray]:
-    """Read one message.
-
-    Raises
-    ------
-    EOFError
-        If the other side is gone.
-    ValueError
-        If what it says is not a message, or longer than allowed.
-    """
-    head_bytes, body_bytes = LENGTHS.unpack(_read(pipe, LENGTHS.size))
-    if head_bytes > MAX_HEAD_BYTES or body_bytes > max_body:
-        raise ValueError("a message that is too long")
-    head = json.loads(_read(pipe, head_bytes))
-    if not isinstance(head, dict):
-        raise ValueError("a message that is not an object")
-    return head, _read(pipe, body_bytes)
-
-
-def _read(pipe: io.RawIOBase, size: int) -> bytearray:
-    data = bytearray(size)
-    rest = memoryview(data)
-    while rest:
-        count = pipe.readinto(rest)
-        if not count:
-            raise EOFError("the other side is gone")
-        rest = rest[count:]
-    return data
-
-
-def printable(text: str) -> str:
-    """Return the start of `text` on one line, without what would move a terminal's cursor."""
-    return "".join(filter(str.isprintable, " ".join(text[:2000].split())))[:300]
-
-
-# --- formats --------------------------------------------------------------------------------------
-
-
-def _unpickled(data: bytes) -> "Loaded":
-    from modelwarden.unpickling import load
-
-    return load(data)
-
-
-@dataclass(frozen=True)
-class Format:
-    """A model format: how to know it by its content, and how to load it where that is safe."""
-
-    name: str
-    matches: Callable[[bytes], bool]
-    load: Callable[[bytes], "Loaded"] | None = None
-
-
-def _starts(*starts: bytes) -> Callable[[bytes], bool]:
-    return lambda data: data.startswith(starts)
-
-
-def _zipped(member: bytes) -> Callable[[bytes], bool]:
-    return lambda data: data.startswith(b"PK\x03\x04") and member in data
-
-
-ZLIB = tuple(bytes([0x78, level]) for level in (0x01, 0x5E, 0x9C, 0xDA))
-FORMATS = (
-    Format("pickle", _starts(*(bytes([0x80, protocol]) for protocol in range(6))), _unpickled),
-    Format("ONNX", lambda data: data[:1] == b"\x08" and data[2:3] == b"\x12"),
-    Format("XGBoost", lambda data: data[:1] == b"{" and b"learner" in data[:4096]),
-    Format("LightGBM", _starts(b"tree\nversion=")),
-    Format("CatBoost", _starts(b"CBM1")),
-    Format("skops", _zipped(b"schema.json")),
-    Format("PyTorch", _zipped(b"data.pkl")),
-    Format("Keras", _zipped(b"config.json")),
-    Format("numpy", lambda data: _starts(b"\x93NUMPY")(data) or _zipped(b".npy")(data)),
-    Format("HDF5", _starts(b"\x89HDF\r\n\x1a\n")),
-    Format("safetensors", lambda data: data[7:9] == b"\x00{" and b"dtype" in data[:4096]),
-    Format("GGUF", _starts(b"GGUF")),
-    # compressed, or too old to have a first byte of its own: the loader refuses what is neither
-    Format("pickle", _starts(*ZLIB, b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00"), _unpickled),
-    Format("pickle", lambda data: data.endswith(b"."), _unpickled),
-)
-"""The formats, most telling first; a further one is a line here and a function that loads it."""
-
-
-def examine(data: bytes) -> tuple[Head, Any]:
-    """Return what a file is, as :class:`modelwarden.models.ModelFacts`, and the model it holds."""
-    form = next((known for known in FORMATS if known.matches(data)), None)
-    if form is None:
-        start = ascii(data[:20])[2:-1]
-        why = f"an unknown file that starts with '{start}'" if data else "an empty file"
-        return {"format": "unknown", "why": why}, None
-    if form.load is None:
-        why = f"a model in the format {form.name}, which is not supported yet"
-        return {"format": form.name, "why": why}, None
-    from modelwarden.unpickling import Refused
-
-    try:
-        loaded = form.load(data)
-        facts = {"format": loaded.format, "sklearn": loaded.sklearn, **_described(loaded.model)}
-    except Refused as refused:
-        names = ", ".join(refused.names[:5]) + (", ..." if len(refused.names) > 5 else "")
-        why = f"a file that asks for what is not on the allow-list: {names}"
-        return {"format": form.name, "why": why, "refused": refused.names}, None
-    except Exception as error:  # noqa: BLE001 - a hostile file can make anything raise anything
-        why = f"a {form.name} that cannot be read: {_brief(error)}"
-        return {"format": form.name, "why": why}, None
-    return facts, loaded.model
-
-
-def _described(model: Any) -> Head:
-    """Return what a classifier says of itself, or why it is not one."""
-    import numpy as np
-    import sklearn
-    from sklearn.base import BaseEstimator, is_regressor
-
-    name = type(model).__name__
-    if not isinstance(model, BaseEstimator):
-        return {"why": f"a {name}, not a scikit-learn estimator"}
-    facts = {"estimator": name, "sklearn_installed": sklearn.__version__}
-    if is_regressor(model):
-        return {**facts, "why": f"a regressor, {name}; only classifiers are supported"}
-    classes = getattr(model, "classes_", None)
-    if classes is None or not hasattr(model, "predict"):
-        return {**facts, "why": f"{name} without classes_, so no fitted classifier"}
-    labels = np.asarray(classes)
-    kinds = {type(label) for label in labels.tolist()}
-    if len(kinds) != 1 or not kinds <= {bool, int, float, str}:
-        return {**facts, "why": f"{name} with several outputs, or labels of several types"}
-    names = getattr(model, "feature_names_in_", None)
-    return {
-        **facts,
-        "loads": True,
-        "classes": labels.tolist(),
-        "n_features": _int_or_none(getattr(model, "n_features_in_", None)),
-        "feature_names": [] if names is None else [str(name) for name in names],
-        "has_proba": hasattr(model, "predict_proba"),
-    }
-
-
-def _int_or_none(value: Any) -> int | None:
-    return None if value is None else int(value)
-
-
-def _brief(error: BaseException) -> str:
-    return printable(f"{type(error).__name__}: {error}").rstrip(": ")
-
-
-# --- answers --------------------------------------------------------------------------------------
+        table, n_rows = _table(request, body, self.facts), request["shape"][0]
+        if request["call"] == "predict":
+            labels = _shaped(self._model.predict(table), (n_rows,))
+            return _codes(labels, np.asarray(self._model.classes_))
+        shape = (n_rows, len(self.facts["classes"]))
+        values = _shaped(self._model.predict_proba(table), shape)
+        return np.ascontiguousarray(values, dtype=np.float64)
 
 
 def _table(request: Head, body: bytearray, facts: Head) -> Any:
@@ -209,9 +62,7 @@ def _table(request: Head, body: bytearray, facts: Head) -> Any:
         import pandas as pd
 
         return pd.DataFrame(block, columns=names, copy=False)
-    import pyarrow as pa
-
-    frame = pa.ipc.open_stream(pa.py_buffer(body)).read_all().to_pandas(use_threads=False)
+    frame = _frame(_arrow_table(body))
     if names:
         return frame
     is_text = facts["n_features"] is None and frame.shape[1] == 1
@@ -230,18 +81,6 @@ def _codes(labels: Any, classes: Any) -> Any:
     return codes.astype(np.int64)
 
 
-def answer(model: Any, facts: Head, request: Head, body: bytearray) -> Any:
-    """Return the positions of the predicted classes, or the probabilities."""
-    import numpy as np
-
-    table, n_rows = _table(request, body, facts), request["shape"][0]
-    if request["call"] == "predict":
-        labels = _shaped(model.predict(table), (n_rows,))
-        return _codes(labels, np.asarray(model.classes_))
-    values = _shaped(model.predict_proba(table), (n_rows, len(facts["classes"])))
-    return np.ascontiguousarray(values, dtype=np.float64)
-
-
 def _shaped(values: Any, shape: tuple[int, ...]) -> Any:
     import numpy as np
 
@@ -249,6 +88,105 @@ def _shaped(values: Any, shape: tuple[int, ...]) -> Any:
     if array.shape != shape:
         raise InputError("model", f"predictions of shape {shape}", f"shape {array.shape}")
     return array
+
+
+# --- the job of an estimator ----------------------------------------------------------------------
+
+
+class Fits:
+    """An estimator that is fitted again for each question, always from the same beginning."""
+
+    def __init__(self, setup: Head, data: bytes) -> None:
+        made = _made(setup, data) if "module" in setup else _unpickled(data)
+        self._estimator = _checked(made)
+        self.facts: Head = {"estimator": type(made).__name__}
+
+    def __call__(self, request: Head, body: bytearray) -> Any:
+        """Fit a clone, or return the positions of the classes that it predicts."""
+        import numpy as np
+
+        if request["call"] == "fit":
+            self._classes = np.asarray(request["classes"])
+            self._fit(_arrow_table(body), request["features"])
+            return b""
+        labels = self._model.predict(_frame(_arrow_table(body)))
+        return _codes(_shaped(labels, (request["rows"],)), self._classes)
+
+    def _fit(self, table: Any, n_features: int) -> None:
+        """Fit rows whose last columns are class codes and, if given, weights."""
+        import numpy as np
+        from sklearn.base import clone
+
+        random.seed(0)  # so that the same rows give the same model, whatever was fitted before
+        np.random.seed(0)
+        labels = self._classes[table.column(n_features).to_numpy()]
+        weights = [column.to_numpy() for column in table.columns[n_features + 1 :]]
+        named = {_weight_name(self._estimator): weight for weight in weights}
+        rows = _frame(table.select(range(n_features)))
+        try:
+            self._model = clone(self._estimator)
+            self._model.fit(rows, labels, **named)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise InputError("estimator", "an estimator that fits", brief(error)) from error
+
+
+def _unpickled(data: bytes) -> Any:
+    facts, model = examine(data)
+    if model is None:
+        fix = "save a scikit-learn estimator, or give python:module:name"
+        raise InputError("estimator", "an estimator that loads", facts["why"], fix)
+    return model
+
+
+def _made(setup: Head, source: bytes) -> Any:
+    """Run the very source that was hashed, and return the estimator that the URI names."""
+    name, path = setup["module"], setup["path"]
+    sys.path += [entry for entry in setup["paths"] if entry not in sys.path]
+    if "." in name:
+        import_module(name.rpartition(".")[0])
+    inside = [str(Path(path).parent)] if Path(path).stem == "__init__" else None
+    spec = spec_from_file_location(name, path, submodule_search_locations=inside)
+    if spec is None:
+        raise InputError("estimator", "a module of Python", path)
+    module = sys.modules[name] = module_from_spec(spec)
+    exec(compile(source, path, "exec"), vars(module))  # noqa: S102 - trusted by name and digest
+    found = getattr(module, setup["name"])
+    return found() if isinstance(found, type) or not hasattr(found, "fit") else found
+
+
+def _checked(made: Any) -> Any:
+    """Return what can be fitted and asked for classes, and refuse the rest."""
+    from sklearn.base import is_regressor
+
+    name = type(made).__name__
+    if not all(hasattr(made, method) for method in ("get_params", "fit", "predict")):
+        raise InputError("estimator", "a scikit-learn estimator", f"a {name}")
+    if is_regressor(made):
+        raise InputError("estimator", "a classifier", f"a regressor, {name}")
+    return made
+
+
+def _weight_name(estimator: Any) -> str:
+    """Return what sample weights are called; in a pipeline they belong to its last step."""
+    from sklearn.pipeline import Pipeline
+
+    steps = []
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        steps.append(f"{name}__")
+    return "".join(steps) + "sample_weight"
+
+
+def _arrow_table(body: bytearray) -> Any:
+    import pyarrow as pa
+
+    return pa.ipc.open_stream(pa.py_buffer(body)).read_all()
+
+
+def _frame(table: Any) -> Any:
+    return table.to_pandas(use_threads=False)
 
 
 # --- the process ----------------------------------------------------------------------------------
@@ -300,8 +238,8 @@ def _attempt(work: Callable[[], tuple[Head, Any]]) -> tuple[Head, Any]:
         return {"fault": [error.expected, error.got, error.fix]}, b""
     except MemoryError:
         return {"fault": ["to stay within the memory limit", "more", "use fewer rows"]}, b""
-    except Exception as error:  # noqa: BLE001 - so can a hostile model
-        return {"fault": ["an answer", _brief(error), ""]}, b""
+    except Exception as error:  # noqa: BLE001 - a hostile model can make anything raise anything
+        return {"fault": ["an answer", brief(error), ""]}, b""
 
 
 def main() -> None:
@@ -310,25 +248,23 @@ def main() -> None:
     os.dup2(2, 1)  # what a model prints is not an answer
     warnings.simplefilter("ignore")
     setup, _ = receive(requests, 0)
-    model: Any = None
+    job: Any = None
 
     def load() -> tuple[Head, Any]:
-        nonlocal model
+        nonlocal job
         data = _verified(setup["path"], setup["sha256"])
         _confine(setup["memory"])
-        facts, model = examine(data)
-        return facts, b""
+        job = {"answer": Answers, "fit": Fits}[setup["job"]](setup, data)
+        return job.facts, b""
 
-    facts, _ = _attempt(load)
-    send(replies, facts)
+    send(replies, *_attempt(load))
     while True:
         try:
             request, body = receive(requests, setup["memory"])
         except EOFError:
             return
         _allow(setup["seconds"])
-        head, block = _attempt(lambda: ({}, answer(model, facts, request, body)))  # noqa: B023
-        send(replies, head, block)
+        send(replies, *_attempt(lambda: ({}, job(request, body))))  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -1,86 +1,27 @@
 """Ask a model that nobody has to trust: it lives in a process of its own.
 
-The process (:mod:`modelwarden.model_child`) gets the model file, a table at a time, and nothing
-else: no credentials, no network where the system allows to take it away, bounded memory and time.
-It can crash, hang or lie; it cannot write into the parent, which reads only numbers from it.
+See :mod:`modelwarden.model_process` for what that process may do, and what it cannot.
 """
 
-import os
-import signal
-import site
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import RawIOBase
-from pathlib import Path
-from threading import Timer
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from modelwarden.errors import InputError
-from modelwarden.model_child import Head, printable, receive, send
+from modelwarden.model_messages import Head
+from modelwarden.model_process import DEFAULT_LIMITS, Limits, Process
+from modelwarden.model_tables import arrow, checked_codes, checked_size, is_one_block, listed
 
 if TYPE_CHECKING:
     from modelwarden.store import File
 
-START_SECONDS = 60
-"""What starting Python and importing scikit-learn may take beyond the limit of a call."""
 
-MAX_SECONDS = 7 * 24 * 3600
-
-END_SECONDS = 5
-"""How long a process whose pipe broke may take to end."""
-
-KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TZ")
-"""Environment variables that the model's process gets from this one; no others."""
-
-SET = {
-    "HOME": "/nonexistent",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "JOBLIB_MULTIPROCESSING": "0",
-}
-"""Environment variables that it gets besides: no home, one thread."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a model may use.
-
-    Parameters
-    ----------
-    memory : int, default=8 GiB
-        Bytes of address space.
-    seconds : float, default=300
-        Wall time of one call. Reaching it is a fault, not a result.
-
-    Raises
-    ------
-    InputError
-        If there is nothing left to use, or no limit.
-    """
-
-    memory: int = 8 * 2**30
-    seconds: float = 300.0
-
-    def __post_init__(self) -> None:
-        if not (self.memory > 0 and 0 < self.seconds <= MAX_SECONDS):
-            expected = f"some memory and up to {MAX_SECONDS} seconds"
-            raise InputError("limits", expected, f"{self.memory} bytes, {self.seconds} s")
-
-
-DEFAULT_LIMITS = Limits()
+ANSWER: Head = {"job": "answer"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +84,7 @@ def inspect(
     InputError
         If reading it crashes, takes too long or too much memory, or other bytes are there by now.
     """
-    with _Process(file, limits, python) as process:
+    with Process(file, limits, python, job=ANSWER, read=_facts) as process:
         return process.facts
 
 
@@ -184,7 +125,7 @@ class Predictor:
     ) -> None:
         self.uri, self.sha256 = file.uri, file.sha256
         self.calls = self.rows = 0
-        self._process = _Process(file, limits, python)
+        self._process = Process(file, limits, python, job=ANSWER, read=_facts)
 
     def __enter__(self) -> "Predictor":
         self._process.__enter__()
@@ -217,10 +158,8 @@ class Predictor:
         InputError
             If the columns are not the model's, or the model crashes, hangs or answers nonsense.
         """
-        codes = np.frombuffer(self._ask("predict", frame, width=1), np.int64)
-        if not ((codes >= 0) & (codes < len(self.classes))).all():
-            raise InputError(self.uri, "labels among its classes", "others", "retrain the model")
-        return self.classes[codes]
+        block = self._ask("predict", frame, width=1)
+        return self.classes[checked_codes(block, len(frame), len(self.classes), self.uri)]
 
     def predict_proba(self, frame: pd.DataFrame) -> npt.NDArray[np.float64] | None:
         """Return the probabilities, shape (n_rows, n_classes); None when the model has none.
@@ -244,9 +183,7 @@ class Predictor:
         self.calls, self.rows = self.calls + 1, self.rows + len(frame)
         expected = 8 * width * len(frame)
         _, block = self._process.ask("predicting", {"call": call, **request}, body, expected)
-        if len(block) != expected:
-            raise InputError(self.uri, f"{expected} bytes of answer", f"{len(block)}", "")
-        return block
+        return checked_size(block, expected, self.uri)
 
     def _encoded(self, frame: pd.DataFrame) -> tuple[Head, Any]:
         """Return `frame` as a message: one block where all is float64, else an Arrow stream."""
@@ -254,10 +191,10 @@ class Predictor:
         names = self.facts.feature_names
         if names and tuple(frame.columns) != names:
             frame = frame[list(names)]
-        in_one = _is_one_block(frame, by_name=bool(names))
+        in_one = is_one_block(frame, by_name=bool(names))
         request: Head = {"shape": frame.shape, "arrow": not in_one}
         if not in_one:
-            return request, _arrow(frame, self.uri)
+            return request, arrow(frame, self.uri)
         values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
         return request, np.ascontiguousarray(values.T)  # no copy: a frame keeps columns together
 
@@ -267,181 +204,11 @@ class Predictor:
         if names and set(names) != set(frame.columns):
             missing = [name for name in names if name not in frame.columns]
             unknown = [str(name) for name in frame.columns if name not in names]
-            got = f"missing: {_listed(missing)}; unknown: {_listed(unknown)}"
+            got = f"missing: {listed(missing)}; unknown: {listed(unknown)}"
             raise InputError(self.uri, expected, got, "give the table that the model was made for")
         if wanted not in (None, frame.shape[1]):
-            got = f"{frame.shape[1]} columns ({_listed(map(str, frame.columns))})"
+            got = f"{frame.shape[1]} columns ({listed(map(str, frame.columns))})"
             raise InputError(self.uri, expected, got, "give the table that the model was made for")
-
-
-def _listed(names: Any) -> str:
-    names = list(names)
-    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "") or "none"
-
-
-def _is_one_block(frame: pd.DataFrame, *, by_name: bool) -> bool:
-    """Return whether the model sees the same when all columns travel as float64."""
-    if by_name:
-        return all(dtype == np.float64 for dtype in frame.dtypes)
-    return all(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
-
-
-def _arrow(frame: pd.DataFrame, uri: str) -> memoryview:
-    sink = pa.BufferOutputStream()
-    try:
-        table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
-    except pa.ArrowException as error:
-        raise InputError(uri, "columns that each hold one type", str(error)) from error
-    return memoryview(sink.getvalue())
-
-
-class _Process:
-    """The process, its time limit and its end; a context manager."""
-
-    facts: ModelFacts
-    _process: "subprocess.Popen[bytes]"
-
-    def __init__(self, file: "File", limits: Limits, python: str) -> None:
-        self._file, self._limits, self._python = file, limits, python
-        self._late = False
-
-    def __enter__(self) -> "_Process":
-        self._errors = tempfile.TemporaryFile()
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - the caller's interpreter, our module
-                [self._python, "-P", "-m", "modelwarden.model_child"],
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env=_environment(),
-                start_new_session=True,  # so that what it starts dies with it
-            )
-        except OSError as error:
-            self._errors.close()
-            raise InputError("python", "an interpreter", str(error), "correct the path") from error
-        try:
-            self.facts = self._load()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _load(self) -> ModelFacts:
-        setup = {
-            "path": str(self._file.path.absolute()),
-            "sha256": self._file.sha256,
-            "memory": self._limits.memory,
-            "seconds": self._limits.seconds,
-        }
-        head, _ = self.ask("loading", setup, extra_seconds=START_SECONDS)
-        try:
-            return _facts(head)
-        except (TypeError, ValueError) as error:
-            raise self._ended("loading", error) from error
-
-    def ask(
-        self,
-        doing: str,
-        head: Head,
-        body: Any = b"",
-        max_answer: int = 0,
-        *,
-        extra_seconds: float = 0,
-    ) -> tuple[Head, bytearray]:
-        """Send a message and return the answer; when there is none, that is the end."""
-        if self._process.returncode is not None:
-            raise InputError(self._file.uri, "a running model", "one that ended", "open it again")
-        try:
-            with self._time_limit(extra_seconds):
-                send(cast("RawIOBase", self._process.stdin), head, body)
-                answer, block = receive(cast("RawIOBase", self._process.stdout), max_answer)
-            fault = [printable(str(part)) for part in answer.get("fault", ())]
-            if fault:
-                expected, got, fix = fault
-        except (OSError, EOFError, ValueError, TypeError, RecursionError) as error:
-            raise self._ended(doing, error) from None
-        if fault:
-            raise InputError(self._file.uri, expected, got, fix)
-        return answer, block
-
-    def close(self) -> None:
-        """End the process and everything that it started."""
-        self._kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
-            cast("RawIOBase", pipe).close()
-
-    def _kill(self) -> None:
-        if self._process.returncode is None:  # after that the number may be somebody else's
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-
-    @contextmanager
-    def _time_limit(self, extra_seconds: float) -> Iterator[None]:
-        def stop() -> None:
-            self._late = True
-            self._kill()
-
-        timer = Timer(self._limits.seconds + extra_seconds, stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-
-    def _ended(self, doing: str, error: Exception) -> InputError:
-        """Close, and say how the process ended."""
-        gone = isinstance(error, (OSError, EOFError))
-        if gone:
-            self._await_end()
-        words = self._last_words()
-        self.close()
-        code = self._process.returncode
-        if self._late:
-            end = f"was stopped after {self._limits.seconds:g} s"
-        elif not gone:
-            end = "answered nonsense"
-        else:
-            end = (
-                f"was killed by {_signal(-code)}" if code < 0 else f"ended with code {code}{words}"
-            )
-        got = f"none: the model process {end} while {doing}"
-        return InputError(self._file.uri, "an answer", got)
-
-    def _await_end(self) -> None:
-        """Wait until the process has ended of its own, without reaping it."""
-        options = os.WEXITED | os.WNOWAIT | os.WNOHANG
-        deadline = time.monotonic() + END_SECONDS
-        with suppress(ChildProcessError):
-            while time.monotonic() < deadline:
-                if os.waitid(os.P_PID, self._process.pid, options):
-                    return
-                time.sleep(0.01)
-
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        *_, last = ["", *self._errors.read().decode(errors="replace").split("\n")][:-1]
-        return f" ({printable(last)})" if last else ""
-
-
-def _signal(number: int) -> str:
-    return next((known.name for known in signal.Signals if known == number), f"signal {number}")
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    own = Path(__file__).parents[1]
-    if own.name not in ("site-packages", "dist-packages"):  # a checkout: Python cannot find it
-        kept["PYTHONPATH"] = os.pathsep.join([str(own), *filter(None, [kept.get("PYTHONPATH")])])
-    return {**kept, **SET, "PYTHONUSERBASE": site.getuserbase()}
 
 
 def _facts(head: Head) -> ModelFacts:

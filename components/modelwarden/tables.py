@@ -1,29 +1,16 @@
 """Tables: CSV and Parquet files, read strictly and written back row for row.
 
 What a file is follows from its bytes, never from its name: ``PAR1`` opens a Parquet file, anything
-else must be comma-separated UTF-8 text (RFC 4180, with or without a byte-order mark). What two
-readers may understand differently is refused. Rows in messages count from 1, without the header.
-
-CSV has no types, so a column gets the first of these that all of its values fit:
-
-- missing: an empty field; and ``NA``, ``NaN``, ``null`` and their like, unless the column is text
-- integers of 64 bits; longer ones are refused, because rounding them would merge identifiers
-- floats, infinities included
-- booleans, written ``true`` and ``false`` in any case
-- text, as it stands; also dates, and numbers of which any starts with a zero (``00123``)
-
-Parquet columns have the types of the file's schema. What pandas stored beside it, such as an index,
-is ignored, so that no column can hide.
+else must be comma-separated UTF-8 text (RFC 4180, with or without a byte-order mark). Rows in
+messages count from 1, without the header. :mod:`modelwarden.table_files` says what a column of text
+becomes.
 """
 
-import csv
 import difflib
+import hashlib
 import io
-import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -31,35 +18,33 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
-from pyarrow import types
 
 from modelwarden.errors import InputError
+from modelwarden.table_files import (
+    as_type,
+    cell,
+    check_names,
+    check_schema,
+    differs,
+    faults,
+    read_csv,
+    read_parquet,
+    record,
+    records,
+    replaced,
+    starts_as_parquet,
+    write_csv,
+    write_parquet,
+)
 
 if TYPE_CHECKING:  # the store brings boto3, which reading a table does not need
     from modelwarden.store import File
 
-MAX_BYTES = 1 << 30  # of a CSV file, and of the values in a Parquet file once they are decoded
-MAX_CELLS = 100_000_000  # rows x columns; 800 MB as 64-bit floats
-MAX_COLUMNS = 10_000
-MAX_NAME = 256  # characters in the name of a column
-MAX_ROW = 1 << 24  # bytes in a row of CSV; a field has 131,072 characters, the limit of csv
 MAX_CLASSES = 100  # distinct numbers in a column of labels; more look like regression
 
-_MISSING = pa.array(pyarrow.csv.ConvertOptions().null_values)
-_UNDECODED = re.compile("[\ud800-\udfff]")
-_TEXT = (pa.string(), pa.large_string())
-_PLAIN = (types.is_boolean, types.is_integer, types.is_floating, types.is_timestamp, types.is_date)
-_NEITHER = {
-    b"\x1f\x8b": "a gzip file",
-    b"PK\x03\x04": "a zip archive or a workbook",
-    b"\x89PNG": "a PNG image",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-    b"\x80": "a Python pickle",
-}
+Mask = npt.NDArray[np.bool_]
+_Change = tuple[int, Mask, object]  # place of a column, rows, value
 
 
 class Table:
@@ -90,8 +75,8 @@ class Table:
             If it is neither, is broken, exceeds a bound of this module, has no rows, or leaves open
             what it says: unnamed or equally named columns, rows of differing lengths, open quotes.
         """
-        is_csv = not _starts_as_parquet(file)
-        cells = _read_csv(file) if is_csv else _read_parquet(file)
+        is_csv = not starts_as_parquet(file)
+        cells = read_csv(file) if is_csv else read_parquet(file)
         return cls(file, cells, is_csv=is_csv)
 
     def frame(self) -> pd.DataFrame:
@@ -103,38 +88,124 @@ class Table:
         return self._frame(self.columns)
 
     def _frame(self, names: Sequence[str]) -> pd.DataFrame:
-        with _faults(self.uri, "values that pandas can hold", "others"):
+        with faults(self.uri, "values that pandas can hold", "others"):
             cells = self._cells.select(names).replace_schema_metadata()
             frame: pd.DataFrame = cells.to_pandas(date_as_object=False)
         return frame
 
-    def select(self, keep: npt.NDArray[np.bool_]) -> bytes:
+    def select(
+        self,
+        keep: Mask,
+        edits: Mapping[str, tuple[Mask, object]] | None = None,
+        *,
+        drop: Collection[str] = (),
+    ) -> bytes:
         """Return a file in the same format with some of the rows, in the same order.
 
-        CSV rows keep their very text; Parquet keeps its schema and metadata, and has the same bytes
-        for the same version of pyarrow. Keeping all rows returns the file as it is.
+        CSV rows that are not edited keep their very text; Parquet keeps its schema and metadata,
+        and has the same bytes for the same version of pyarrow. Keeping all rows as they are returns
+        the file as it is.
 
         Parameters
         ----------
         keep : ndarray of bool, shape (n_rows,)
             True for the rows to keep.
+        edits : mapping of str to (ndarray of bool of shape (n_rows,), value), optional
+            By column: rows whose cell is replaced, and what is written there instead. Columns keep
+            their type: a number is rounded in a column of integers; None or NaN stands for missing.
+            A cell that holds the value already keeps its text.
+        drop : collection of str, default=()
+            Columns to leave out.
 
         Raises
         ------
         InputError
-            If `keep` has another shape or type.
+            If a mask has another shape or type, a column is unknown, its type cannot hold the
+            value, or no column would be left.
         """
-        if keep.dtype != np.bool_ or keep.shape != (self.n_rows,):
+        self._check_mask(keep, "rows to keep")
+        for name in drop:
+            _check_known(self, name)
+        left = [place for place, name in enumerate(self.columns) if name not in drop]
+        if not left:
+            raise InputError(self.uri, "a column that is left", "none", "drop fewer columns")
+        with faults(self.uri, "values that the columns can hold", "others"):
+            changes = self._changes(keep, edits or {})
+            if keep.all() and not changes and not drop:
+                return self._file.path.read_bytes()
+            if self._is_csv:
+                return "".join(self._texts(keep, changes, left)).encode()
+            cells = self._cells
+            for place, mask, value in changes:
+                column = replaced(cells.column(place), mask, value)
+                cells = cells.set_column(place, cells.schema.field(place), column)
+            return write_parquet(cells.select(left).filter(pa.array(keep)))
+
+    def encode(self, frame: pd.DataFrame) -> bytes:
+        """Return other rows in the format of this file, such as what was measured of each row.
+
+        The same frame gives the same bytes; of Parquet, for the same version of pyarrow.
+
+        Raises
+        ------
+        InputError
+            If a column has no name, or no type that a table can have.
+        """
+        with faults(self.uri, "columns that each hold one type", "others"):
+            check_names(list(frame.columns), self.uri)
+            if self._is_csv:
+                return write_csv(frame)
+            cells = pa.Table.from_pandas(frame, preserve_index=False)
+            check_schema(cells.schema, self.uri)
+            return write_parquet(cells)
+
+    def is_same(self, body: bytes) -> bool:
+        """Whether `body`, which `select` returned, is this file.
+
+        CSV is the same byte for byte. Parquet may differ in how another version of pyarrow wrote
+        the same columns.
+        """
+        if hashlib.sha256(body).hexdigest() == self.sha256:
+            return True
+        if self._is_csv or body[:4] != b"PAR1":
+            return False
+        cells = pq.read_table(io.BytesIO(body)).replace_schema_metadata()
+        return bool(cells.to_pandas(date_as_object=False).equals(self._frame(self.columns)))
+
+    def _check_mask(self, mask: Mask, what: str) -> None:
+        if mask.dtype != np.bool_ or mask.shape != (self.n_rows,):
             expected = f"booleans of shape ({self.n_rows},)"
-            raise InputError(f"{self.uri}, rows to keep", expected, f"{keep.dtype} {keep.shape}")
-        if keep.all():
-            return self._file.path.read_bytes()
-        if self._is_csv:
-            records = (text for text, _ in _records(self._file))
-            return "".join([next(records), *compress(records, keep)]).encode()
-        sink = io.BytesIO()
-        pq.write_table(self._cells.filter(pa.array(keep)), sink)
-        return sink.getvalue()
+            raise InputError(f"{self.uri}, {what}", expected, f"{mask.dtype} {mask.shape}")
+
+    def _changes(self, keep: Mask, edits: Mapping[str, tuple[Mask, object]]) -> list[_Change]:
+        """Return place, rows and typed value of each edit that changes a row that is kept."""
+        changes = []
+        for name, (mask, value) in edits.items():
+            _check_known(self, name)
+            self._check_mask(mask, f"rows to edit in column {name!r}")
+            place = self.columns.index(name)
+            column = self._cells.column(place)
+            typed = as_type(value, column.type, f"{self.uri}, column {name!r}")
+            changed = mask & keep & differs(column, typed)
+            if changed.any():
+                changes.append((place, changed, typed))
+        return changes
+
+    def _texts(self, keep: Mask, changes: list[_Change], left: list[int]) -> Iterator[str]:
+        """Yield the header and the records that are kept; write anew only what must change."""
+        rows = records(self._file)
+        header, names = next(rows)
+        every = len(left) < len(names)
+        yield record(names[place] for place in left) + _line_end(header) if every else header
+        edited = np.logical_or.reduce([keep & every, *(mask for _, mask, _ in changes)])
+        texts = [(place, mask, cell(value)) for place, mask, value in changes]
+        for row, (text, fields) in compress(enumerate(rows), keep):
+            if not edited[row]:
+                yield text
+                continue
+            for place, mask, new in texts:
+                fields[place] = new if mask[row] else fields[place]
+            yield record(fields[place] for place in left) + _line_end(text)
 
 
 def features(table: Table, target: str) -> pd.DataFrame:
@@ -209,182 +280,11 @@ def _check_known(table: Table, target: str) -> None:
     raise InputError(table.uri, f"a column {target!a}", f"{shown}{more}", fix)
 
 
+def _line_end(text: str) -> str:
+    return text[len(text.rstrip("\r\n")) :]
+
+
 def _plain(name: str) -> str:
     """Return a name without what the eye does not see: case, width, spaces, invisible marks."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return "".join(mark for mark in folded if unicodedata.category(mark)[0] not in "CZ")
-
-
-def _starts_as_parquet(file: "File") -> bool:
-    """Tell Parquet from text by the first bytes, and name what is neither."""
-    with file.path.open("rb") as source:
-        head = source.read(4096)
-    if head[:4] == b"PAR1":
-        return True
-    got = next((name for magic, name in _NEITHER.items() if head.startswith(magic)), "")
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-        got = "an HTML or XML page, such as the error message of a download"
-    if got or not head:
-        fix = "save it as UTF-8 CSV or as Parquet"
-        raise InputError(file.uri, "CSV or Parquet", got or "an empty file", fix)
-    return False
-
-
-def _check_at_most(limit: int, unit: str, size: int, where: str) -> None:
-    if size > limit:
-        raise InputError(where, f"at most {limit:,} {unit}", f"{size:,}", "split or shrink it")
-
-
-def _check_cells(n_cells: int, where: str) -> None:
-    if n_cells < 1:
-        raise InputError(where, "at least one row", "none")
-    _check_at_most(MAX_CELLS, "rows x columns", n_cells, where)
-
-
-def _check_names(names: Sequence[str], where: str) -> None:
-    _check_at_most(MAX_COLUMNS, "columns", len(names), where)
-    for position, name in enumerate(names, 1):
-        if not name.strip():
-            fix = "name it; pandas leaves the index unnamed unless index=False"
-            raise InputError(where, "a name for every column", f"none for column {position}", fix)
-        _check_at_most(MAX_NAME, "characters", len(name), f"{where}, name of column {position}")
-    for name, times in Counter(names).most_common(1):
-        if times > 1:
-            got = f"{name!r} {times} times"
-            raise InputError(where, "columns of different names", got, "rename them")
-
-
-def _read_csv(file: "File") -> pa.Table:
-    """Read the text twice: Python's csv is strict and knows lines, Arrow is fast and has types."""
-    _check_at_most(MAX_BYTES, "bytes", file.size, file.uri)
-    records = _records(file)
-    _, names = next(records, ("", []))
-    for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if len(names) == 1 and mark in names[0]:
-            raise InputError(file.uri, "commas between fields", word, "save it with commas")
-    _check_names(names, file.uri)
-    n_rows = sum(1 for _ in records)
-    _check_cells(n_rows * len(names), file.uri)
-    text = _read_text(file, names)
-    if text.column_names != names or text.num_rows != n_rows:
-        raise InputError(file.uri, "CSV that all readers read alike", "ambiguous quotes or lines")
-    typed = [_typed(text[name], f"{file.uri}, column {name!r}") for name in names]
-    return pa.Table.from_arrays(typed, names=names)
-
-
-def _records(file: "File") -> Iterator[tuple[str, list[str]]]:
-    """Yield the exact text and the fields of every record, the header first; skip blank lines."""
-    taken: list[str] = []
-
-    def lines(text: Iterator[str]) -> Iterator[str]:
-        for number, line in enumerate(text, 1):
-            if "\0" in line or not (line.isascii() or _UNDECODED.search(line) is None):
-                got = f"other bytes in line {number}"
-                raise InputError(file.uri, "UTF-8 text", got, "save it as UTF-8 CSV or as Parquet")
-            taken.append(line)
-            yield line.removeprefix("\ufeff") if number == 1 else line
-
-    with file.path.open(encoding="utf-8", errors="surrogateescape", newline="") as text:
-        reader, width = csv.reader(lines(text), strict=True), 0
-        try:
-            for fields in reader:
-                width = width or len(fields)
-                if fields and len(fields) != width:
-                    got = f"{len(fields)} in the row that ends in line {reader.line_num}"
-                    fix = "quote fields that contain commas or line breaks"
-                    raise InputError(file.uri, f"{width} fields in every row", got, fix)
-                if fields:
-                    yield "".join(taken), fields
-                taken.clear()
-        except csv.Error as error:
-            got, fix = f"{error} in line {reader.line_num}", "look for a quote that is not closed"
-            raise InputError(file.uri, "fields as in RFC 4180", got, fix) from error
-
-
-def _read_text(file: "File", names: list[str]) -> pa.Table:
-    """Return the cells of a CSV file as text."""
-    text = dict.fromkeys(names, pa.string())
-    bound = f"rows of at most {MAX_ROW:,} bytes"
-    # an open file, because Arrow would decompress a path that ends in .gz
-    with _faults(file.uri, bound, "a longer one"), pa.OSFile(str(file.path)) as source:
-        return pyarrow.csv.read_csv(
-            source,
-            read_options=pyarrow.csv.ReadOptions(block_size=MAX_ROW),
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=text),
-        )
-
-
-def _typed(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
-    """Return a column of text as the first type that all of its values fit; see the module."""
-    trimmed = pc.ascii_trim_whitespace(values)
-    present = pc.if_else(pc.is_in(trimmed, value_set=_MISSING), None, trimmed)
-    # a leading zero marks an identifier; Arrow would also read 0x1F as 31
-    if not pc.any(pc.match_substring_regex(present, "^[+-]?0[0-9xX]")).as_py():
-        for kind in (pa.int64(), pa.float64(), pa.bool_()):
-            with suppress(pa.ArrowInvalid):
-                typed = pc.cast(present, kind)
-                _check_no_long_integers(present, typed, where)
-                return typed
-    return pc.if_else(pc.equal(values, ""), None, values)
-
-
-def _check_no_long_integers(text: pa.ChunkedArray, typed: pa.ChunkedArray, where: str) -> None:
-    if types.is_floating(typed.type):
-        row = pc.index(pc.greater_equal(pc.abs(typed), 2.0**63), True).as_py() + 1
-        if row and pc.all(pc.match_substring_regex(text, "^[+-]?[0-9]+$")).as_py():
-            fix = "write measurements as 1.5e20, and put a letter before identifiers"
-            raise InputError(where, "integers of 64 bits", f"a longer one in row {row}", fix)
-
-
-def _read_parquet(file: "File") -> pa.Table:
-    """Read a Parquet file after its footer and schema have been checked."""
-    with _faults(file.uri, "a whole Parquet file", "a damaged one"):
-        footer = pq.read_metadata(file.path)
-        schema = footer.schema.to_arrow_schema()
-        _check_schema(schema, file.uri)
-        _check_footer(footer, file.uri)
-        # a dictionary holds a text that is repeated a million times once, as the footer counts it
-        texts = [field.name for field in schema if field.type in _TEXT]
-        with pq.ParquetFile(file.path, read_dictionary=texts) as source:
-            coded = source.read()
-        coded.validate(full=True)  # text is UTF-8, dictionary codes are within bounds
-        size = sum(_decoded_bytes(coded[name]) for name in texts)
-        _check_at_most(MAX_BYTES, "bytes of text", size, file.uri)
-        return coded.cast(schema)
-
-
-def _check_footer(footer: pq.FileMetaData, where: str) -> None:
-    """Bound what Arrow would read: it goes by these counts, not by the footer's number of rows."""
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
-    _check_cells(sum(abs(chunk.num_values) for chunk in chunks), where)
-    _check_at_most(MAX_BYTES, "bytes", sum(group.total_byte_size for group in groups), where)
-
-
-def _check_schema(schema: pa.Schema, where: str) -> None:
-    """Refuse names and types that a table cannot have."""
-    _check_names(schema.names, where)
-    for field in schema:
-        kind = field.type.value_type if types.is_dictionary(field.type) else field.type
-        if kind not in _TEXT and not any(fits(kind) for fits in _PLAIN):
-            expected = "numbers, booleans, text, categories or timestamps"
-            fix = "cast it to float64" if types.is_decimal(kind) else "cast or drop it"
-            raise InputError(f"{where}, column {field.name!r}", expected, str(kind)[:80], fix)
-
-
-def _decoded_bytes(column: pa.ChunkedArray) -> int:
-    """Return the bytes of a dictionary-coded column of text when every row is written out."""
-    parts = ((pc.binary_length(chunk.dictionary), chunk.indices) for chunk in column.chunks)
-    return sum(pc.sum(pc.take(lengths, rows)).as_py() or 0 for lengths, rows in parts)
-
-
-@contextmanager
-def _faults(where: str, expected: str, got: str) -> Iterator[None]:
-    """Turn what Arrow raises into an InputError; its messages may quote data and are left out."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
-        raise InputError(where, expected, got, "write it again") from error

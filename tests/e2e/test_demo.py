@@ -24,7 +24,7 @@ checks.CHECKS["roni"] = replace(checks.CHECKS["roni"], function="no_op:roni")
 NO_OP_RONI = """\
 from modelwarden.report import Findings, Report
 
-def roni(train, trusted, **options):
+def roni(train, trusted, estimator, **options):
     metrics = {"rows": train.n_rows, "rejected_rows": 0, "rejected_fraction": 0.0,
                "accuracy_before": 1.0, "accuracy_after": 1.0, "accuracy_random": 1.0}
     body = train.select(train.frame().notna().any(axis=1).to_numpy())

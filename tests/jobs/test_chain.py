@@ -1,21 +1,11 @@
 """From tables to a release, and every way to cheat on it. S3 is a real server."""
 
-import base64
 import json
-import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 
-import joblib
-import numpy as np
-import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
 
-import own_checks
-from modelwarden.checks import cards
 from modelwarden.errors import (
     ConflictError,
     EvidenceError,
@@ -27,165 +17,14 @@ from modelwarden.errors import (
 )
 from modelwarden.jobs import filing, session
 from modelwarden.jobs.check import check
-from modelwarden.jobs.gate import gate
-from modelwarden.jobs.release import release
-from modelwarden.jobs.trained import trained
-from modelwarden.jobs.verify import verify
 from modelwarden.report import canonical
-from modelwarden.signing import Signer, new_key
+from modelwarden.signing import Signer
 from modelwarden.store import Store
-from s3 import S3
-
-ROLES = {
-    "data": ["sift"],
-    "model": ["weigh"],
-    "builder": ["trained"],
-    "gate": ["decision"],
-}
-POLICY = """\
-version: 1
-action: deploy:test
-rules:
-  - check: sift
-    metric: rejected_fraction
-    op: "<="
-    value: 0.25
-    options: {target: label}
-    inputs: {trusted: any}
-  - {check: weigh, metric: bytes, op: "<=", value: 100000}
-"""
-
-
-@dataclass
-class Shop:
-    """A bucket with tables, keys, policy and trust file; each step of the chain as a method."""
-
-    uri: str
-    keys: dict[str, str]
-    s3: S3
-
-    def put(self, name, body):
-        with Store() as store:
-            store.put_once(f"{self.uri}/{name}", body)
-        return f"{self.uri}/{name}"
-
-    def read(self, uri):
-        with Store() as store:
-            return store.read(uri, max_bytes=1 << 24)
-
-    def flip(self, uri, position=None):
-        body = bytearray(self.read(uri))
-        body[len(body) // 2 if position is None else position] ^= 1
-        self.s3.overwrite(uri, bytes(body))
-
-    def payload(self, uri):
-        return json.loads(base64.b64decode(json.loads(self.read(uri))["payload"]))
-
-    @property
-    def evidence(self):
-        return f"{self.uri}/evidence"
-
-    @property
-    def judged_by(self):
-        return {"policy": f"{self.uri}/policy.yaml", "trust": f"{self.uri}/trust.yaml"}
-
-    def filter(self, key="data", name="kept.csv", **options):
-        return check(
-            "sift",
-            inputs={"train": f"{self.uri}/train.csv", "trusted": f"{self.uri}/trusted.csv"},
-            options={"target": "label", **options},
-            tables={"kept": f"{self.uri}/{name}"},
-            evidence=self.evidence,
-            key=self.keys[key],
-        )
-
-    def fit(self, rows="kept.csv"):
-        table = pd.read_csv(BytesIO(self.read(f"{self.uri}/{rows}")))
-        body = BytesIO()
-        joblib.dump(LogisticRegression().fit(table[["a", "b"]], table["label"]), body)
-        return self.put("model.joblib", body.getvalue())
-
-    def say_trained(self, rows="kept.csv", key="builder"):
-        model = f"{self.uri}/model.joblib"
-        data = f"{self.uri}/{rows}"
-        return trained(model, data=data, evidence=self.evidence, key=self.keys[key])
-
-    def inspect(self, key="model"):
-        inputs = {"model": f"{self.uri}/model.joblib"}
-        return check("weigh", inputs=inputs, evidence=self.evidence, key=self.keys[key])
-
-    def gate(self, key="gate"):
-        model = f"{self.uri}/model.joblib"
-        return gate(model, evidence=self.evidence, key=self.keys[key], **self.judged_by)
-
-    def verify(self, decision):
-        return verify(decision, model=f"{self.uri}/model.joblib", **self.judged_by)
-
-    def release(self, decision, run="run-1", to="releases"):
-        return release(
-            decision,
-            model=f"{self.uri}/model.joblib",
-            evidence=self.evidence,
-            to=f"{self.uri}/{to}",
-            run=run,
-            **self.judged_by,
-        )
-
-    def all_steps(self):
-        self.filter()
-        self.fit()
-        self.say_trained()
-        self.inspect()
-        return self.gate()
-
-    def statement(self, subject_of):
-        """Return the URI of the one statement of a check."""
-        with Store() as store:
-            uris = store.list(f"{self.evidence}/statements/")
-        return next(uri for uri in uris if f"/{subject_of}/" in uri)
-
-
-def make_table(rows, seed):
-    random = np.random.default_rng(seed)
-    points = random.normal(size=(rows, 2))
-    frame = pd.DataFrame(points, columns=["a", "b"])
-    return frame.assign(label=(points.sum(axis=1) + random.normal(0, 0.3, rows) > 0).astype(int))
-
-
-def open_shop(s3, folder):
-    keys, signers = {}, {}
-    for role in (*ROLES, "stranger"):
-        private, public = new_key()
-        (folder / f"{role}.pem").write_bytes(private)
-        keys[role] = str(folder / f"{role}.pem")
-        if role in ROLES:
-            signers[role] = {"may": ROLES[role], "keys": [public.decode()]}
-    shop = Shop(s3.bucket(), keys, s3)
-    shop.put("train.csv", make_table(120, 0).to_csv(index=False).encode())
-    shop.put("trusted.csv", make_table(100, 1).to_csv(index=False).encode())
-    shop.put("policy.yaml", POLICY.encode())
-    shop.put("trust.yaml", canonical({"signers": signers}))
-    return shop
-
-
-@pytest.fixture(scope="module", autouse=True)
-def checks_of_another_package(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    own_checks.install(folder)
-    cards.cache_clear()
-    yield
-    sys.path.remove(str(folder))
-    cards.cache_clear()
-
-
-@pytest.fixture
-def shop(s3, tmp_path):
-    """A shop where nothing has happened yet."""
-    return open_shop(s3, tmp_path)
+from shop import make_table, open_shop
 
 
 @pytest.fixture(scope="module")
-def done(s3, tmp_path_factory):
+def done(own, s3, tmp_path_factory):
     """A shop where all steps are done; tests leave it as they found it."""
     shop = open_shop(s3, tmp_path_factory.mktemp("keys"))
     shop.ruling = shop.all_steps()
@@ -499,13 +338,43 @@ def test_never_overwrites_a_table(shop):
 @pytest.mark.parametrize(
     ("inputs", "problem"),
     [
-        ({"train": "t"}, "roni: input trusted: expected a URI, got nothing"),
+        ({"trusted": "t"}, "roni: input train: expected a URI, got nothing"),
+        ({"train": "", "trusted": "t"}, "roni: input train: expected a URI, got nothing"),
         ({"train": "t", "trusted": "t", "tested": "t"}, "input tested: expected one of train"),
     ],
 )
 def test_names_the_input_at_fault(inputs, problem):
     with pytest.raises(InputError, match=problem):
         check("roni", inputs=inputs, options={"target": "label"})
+
+
+def test_an_input_that_is_not_optional_is_needed():
+    with pytest.raises(InputError, match="evasion: input evaluation: expected a URI, got nothing"):
+        check("evasion", inputs={"model": "m", "evaluation": ""}, options={"target": "label"})
+
+
+@pytest.mark.parametrize("nothing", [{}, {"spared": ""}])
+def test_an_optional_input_that_is_not_given_is_in_no_statement(shop, nothing):
+    inputs = {name: f"{shop.uri}/{name}.csv" for name in ("train", "trusted")}
+    check(
+        "sift",
+        inputs={**inputs, **nothing},
+        options={"target": "label"},
+        evidence=shop.evidence,
+        key=shop.keys["data"],
+    )
+
+    said = shop.payload(shop.statement("sift"))["predicate"]["modelwarden"]
+    assert set(said["inputs"]) == {"train", "trusted"}
+
+
+def test_an_optional_input_that_no_rule_pins_denies(shop):
+    shop.filter(spared="train.csv")
+    shop.fit()
+    shop.say_trained()
+    shop.inspect()
+
+    assert "asked otherwise: spared=" in " ".join(shop.gate().decision.reasons)
 
 
 @pytest.mark.parametrize(

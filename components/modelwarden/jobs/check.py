@@ -1,6 +1,6 @@
 """Run one check: URIs in, report and signed statement out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +14,7 @@ from modelwarden.jobs.session import Connections, Session, environment, now
 from modelwarden.page import report_page
 from modelwarden.report import Findings, Json, Report, canonical
 from modelwarden.signing import Signer
-from modelwarden.store import File
+from modelwarden.store import File, Store
 from modelwarden.work import Work
 
 
@@ -88,7 +88,8 @@ def check(
     name : str
         A check of :data:`modelwarden.checks.CHECKS`, or an installed one.
     inputs : mapping of str to str
-        URI of each table, model or file that the check reads.
+        URI of each table, model, estimator or file that the check reads; "" for an optional one
+        that is not given.
     options : mapping of str to JSON, optional
         Its options; defaults where left out.
     evidence : str, default=""
@@ -111,17 +112,19 @@ def check(
     card = checks.card(name)
     asked_options = card.ask(options or {})
     wanted = dict(tables or {})
-    _expect(f"{name}: input", card.inputs, inputs, all_of_them=True)
-    _expect(f"{name}: table", card.tables, wanted, all_of_them=False)
+    _expect(f"{name}: input", card.inputs, inputs, optional=card.optional)
+    _expect(f"{name}: table", card.tables, wanted, optional=card.tables)
     if key and not evidence:
         raise InputError("evidence", "a prefix for the signed statement", "nothing")
     signer = Signer.open(key) if key else None
     function = checks.load(name)
     started = now().isoformat()
     with Session(connections) as session:
-        files = {given: session.data.get(inputs[given]) for given in card.inputs}
+        given = {n: kind for n, kind in card.inputs.items() if inputs.get(n)}
+        files = {n: _fetch(kind, inputs[n], session.data) for n, kind in given.items()}
         with ExitStack() as handles:
-            opened = [_open(kind, files[given], handles) for given, kind in card.inputs.items()]
+            handed = {n: _open(kind, files[n], handles) for n, kind in given.items()}
+            opened = [handed.get(n) for n in card.inputs]  # None for what is not given
             findings = function(*opened, **asked_options, work=work)
         written = {n: uri for n, uri in wanted.items() if uri and n in findings.tables}
         for table, uri in written.items():
@@ -164,16 +167,25 @@ def _record(
 
 
 def _expect(
-    what: str, names: Iterable[str], given: Mapping[str, str], *, all_of_them: bool
+    what: str, names: Iterable[str], given: Mapping[str, str], *, optional: Collection[str]
 ) -> None:
-    """Refuse unknown names, and missing ones where all are needed."""
+    """Refuse unknown names, and names without a URI unless they are optional."""
     known = list(names)
     for name in given:
         if name not in known:
             raise InputError(f"{what} {name}", f"one of {', '.join(known) or 'none'}", repr(name))
-    for name in known if all_of_them else ():
-        if not given.get(name):
+    for name in known:
+        if not given.get(name) and name not in optional:
             raise InputError(f"{what} {name}", "a URI", "nothing")
+
+
+def _fetch(kind: str, uri: str, store: Store) -> File:
+    """Bring an input to this machine; an estimator may be code that is installed here."""
+    if kind == "estimator":
+        from modelwarden.estimators import find_estimator
+
+        return find_estimator(uri) or store.get(uri)
+    return store.get(uri)
 
 
 def _open(kind: str, file: File, handles: ExitStack) -> Any:
@@ -186,6 +198,10 @@ def _open(kind: str, file: File, handles: ExitStack) -> Any:
         from modelwarden.models import Predictor
 
         return handles.enter_context(Predictor(file))
+    if kind == "estimator":
+        from modelwarden.estimators import Estimator
+
+        return handles.enter_context(Estimator(file))
     return file
 
 

@@ -7,7 +7,7 @@ from modelwarden.evidence import Verdict, decision_statement, decisions_folder
 from modelwarden.jobs.filing import Filed, file_statement, find_claims
 from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.page import decision_page
-from modelwarden.policy import Policy
+from modelwarden.policy import Policy, judge
 from modelwarden.report import Decision, Json
 from modelwarden.signing import Signer
 
@@ -83,7 +83,7 @@ def gate(
         digest = session.data.get(model).sha256
         found = find_claims(session.records, evidence, digest, roles)
         moment = now()
-        decision = rules.judge(digest, found.claims, cards(), moment)
+        decision = judge(rules, digest, found.claims, cards(), moment)
         decision = replace(decision, notes=(*decision.notes, *found.ignored[:20]))
         uris = {claim.sha256: claim.uri for claim in found.claims}
         verdict = Verdict(

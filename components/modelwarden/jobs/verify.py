@@ -8,7 +8,7 @@ from modelwarden.errors import EvidenceError, Rejected
 from modelwarden.evidence import Verdict, read_time, read_verdict
 from modelwarden.jobs.filing import open_claim
 from modelwarden.jobs.session import Connections, Session
-from modelwarden.policy import Policy
+from modelwarden.policy import Policy, judge
 from modelwarden.signing import DECISION, Trust
 from modelwarden.store import File
 
@@ -95,7 +95,7 @@ def _recompute(session: Session, verdict: Verdict, rules: Policy, roles: Trust, 
     ]
     try:
         moment = read_time(verdict.decided)
-        again = rules.judge(verdict.model, claims, cards(), moment)
+        again = judge(rules, verdict.model, claims, cards(), moment)
     except (ValueError, TypeError) as error:
         raise EvidenceError(where, "a decision with a time", repr(verdict.decided)) from error
     if (again.results, again.used) != (verdict.decision.results, verdict.decision.used):

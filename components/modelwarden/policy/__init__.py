@@ -1,0 +1,12 @@
+"""What must hold before a model is deployed: thresholds as data that people review in a diff.
+
+A policy pins what was asked, not only what came out: ``epsilon: 1e-6`` would pass every robustness
+threshold. What a rule leaves out must have been left out of the question: options stay at the
+check's default, optional inputs absent. Every other input besides the subject must be pinned by its
+SHA-256, or set to ``any`` for all to see.
+"""
+
+from modelwarden.policy.document import Policy, Rule
+from modelwarden.policy.judging import CLOCK_SKEW, judge
+
+__all__ = ["CLOCK_SKEW", "Policy", "Rule", "judge"]
