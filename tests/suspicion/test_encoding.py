@@ -163,3 +163,19 @@ def test_the_canonical_order_takes_both_zeros_for_one_number():
     table = np.array([[-0.0, 2.0], [0.0, 1.0], [0.0, 3.0]])
 
     np.testing.assert_array_equal(canonical_order(table), canonical_order(np.abs(table)))
+
+
+def test_an_encoder_of_some_columns_encodes_them_as_before_and_needs_no_others():
+    trusted = plain(pd.DataFrame({"a": [0.0, 2.0], "t": ["x", "x"], "b": [0.0, 4.0]}))
+    encoder = Encoder.fit(trusted)
+
+    some = encoder.only(["b", "t", "unknown"])
+
+    assert some.encode(trusted[["t", "b"]]).tolist() == [[1, -1], [1, 1]]  # in their old order
+    assert encoder.encode(trusted).shape == (2, 3)
+
+
+def test_an_encoder_of_no_columns_gives_an_empty_matrix():
+    frame = plain(pd.DataFrame({"a": [0.0, 2.0]}))
+
+    assert Encoder.fit(frame).only([]).encode(frame).shape == (2, 0)

@@ -1,6 +1,7 @@
 """The honest RONI test: whether a model is better without the rows that one wants to reject."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.linear_model import LogisticRegression
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
+
+Retrain = Callable[[Mask], Codes]
+"""Fits a model on some of the submitted rows, and returns the class codes it forecasts."""
 
 RANDOM_DRAWS = 5
 
@@ -40,17 +44,15 @@ class Effect:
         return not self.change >= -2 * self.standard_error
 
 
-def confirm(
-    x: Floats, y: Codes, trusted_x: Floats, trusted_y: Codes, rejected: Mask, *, seed: int = 0
-) -> Effect:
+def confirm(retrain: Retrain, trusted_y: Codes, rejected: Mask, *, seed: int = 0) -> Effect:
     """Retrain with all rows, without the rejected ones and without as many random ones.
 
     Parameters
     ----------
-    x, y : ndarray of shape (n_rows, n_features) and (n_rows,)
-        Submitted rows and class codes.
-    trusted_x, trusted_y : ndarray of shape (n_trusted, n_features) and (n_trusted,)
-        Rows that accuracy is measured on.
+    retrain : callable
+        Takes a mask of shape (n_rows,), returns forecasts of shape (n_trusted,).
+    trusted_y : ndarray of int of shape (n_trusted,)
+        Class codes of the trusted rows.
     rejected : ndarray of bool of shape (n_rows,)
         Rows whose rejection is on trial.
     seed : int, default=0
@@ -65,10 +67,14 @@ def confirm(
     def correct(kept: Mask) -> Floats:
         if not kept.any():
             return np.full(len(trusted_y), np.nan)
-        return np.asarray(_forecast(x[kept], y[kept], trusted_x) == trusted_y, dtype=np.float64)
+        return np.asarray(retrain(kept) == trusted_y, dtype=np.float64)
 
     generator = np.random.default_rng(seed)
-    before, after = correct(np.ones_like(rejected)), correct(~rejected)
+    before = correct(np.ones_like(rejected))
+    if not rejected.any():
+        mean = float(before.mean())
+        return Effect(before=mean, after=mean, random=mean, change=0.0, standard_error=0.0)
+    after = correct(~rejected)
     draws = [generator.permutation(len(rejected)) >= rejected.sum() for _ in range(RANDOM_DRAWS)]
     change = after - before
     return Effect(
@@ -80,12 +86,14 @@ def confirm(
     )
 
 
-def _forecast(x: Floats, y: Codes, trusted_x: Floats) -> Codes:
-    """Return the labels that a model of the rows forecasts; rows of one class forecast that class.
+def linear_forecast(x: Floats, y: Codes, rows: Floats, weights: Floats | None = None) -> Codes:
+    """Return the class codes that a logistic regression of `x` and `y` forecasts for `rows`.
 
-    A logistic regression is cheap, has one optimum whatever the seed, and feels flipped labels that
-    a forest would average away.
+    It is cheap, has one optimum whatever the seed, and feels flipped labels that a forest would
+    average away. Rows of one class, or without a feature, forecast what is most frequent.
     """
-    if (y == y[0]).all():
-        return np.full(len(trusted_x), y[0])
-    return np.asarray(LogisticRegression(max_iter=1000).fit(x, y).predict(trusted_x))
+    frequency = np.bincount(y, weights)
+    if np.count_nonzero(frequency) < 2 or x.shape[1] == 0:
+        return np.full(len(rows), frequency.argmax())
+    model = LogisticRegression(max_iter=1000).fit(x, y, sample_weight=weights)
+    return np.asarray(model.predict(rows))

@@ -1,6 +1,13 @@
 """Suspicion: signs that a submitted row is not what trusted rows let one expect.
 
-Each signal learns from trusted rows alone wherever it can, so that poison cannot teach it, and says
-for every row how unusual it is among trusted rows: a conformal p-value. Shared by the checks that
-look for poison.
+Three questions, each blind where another sees:
+
+- ``conflict`` (A): does a model of trusted rows alone contradict the label? Poison cannot teach it.
+- ``novelty`` (B): can a forest tell the row from trusted ones? Finds triggers, whatever the label.
+- ``disagreement`` (C): do the other submitted rows contradict the label? They are many and know
+  more, but attackers wrote some of them: they speak after A and B have removed the worst.
+
+``noise`` turns forecasts into the probability that a label is wrong, ``triggers`` names columns and
+values on which suspicion concentrates, ``calibration`` says what a score means, measured on trusted
+rows that took part like submitted ones. ``judgement`` puts them together.
 """

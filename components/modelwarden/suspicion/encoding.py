@@ -4,7 +4,7 @@ An attacker who could move a mean, a median or the list of known categories coul
 rows are encoded, never learnt from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,6 +141,10 @@ class Encoder:
     def fit(cls, trusted: pd.DataFrame) -> "Encoder":
         """Learn medians, scales and categories from `trusted`, a :func:`plain` frame."""
         return cls({name: _encoder(trusted[name]) for name in trusted.columns})
+
+    def only(self, names: Collection[str]) -> "Encoder":
+        """Return an encoder of some of the columns."""
+        return Encoder({name: column for name, column in self.columns.items() if name in names})
 
     def encode(self, frame: pd.DataFrame) -> Floats:
         """Return a plain frame as a finite matrix of shape (n_rows, n_features), maybe 0 wide."""

@@ -1,0 +1,134 @@
+"""Patterns: values of several columns, each usual by itself, that suspect rows share.
+
+A trigger of usual values hides in every single column. It shows where the columns meet: the search
+starts from the values with most suspicion in all, and adds the column that sharpens it most.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binom
+
+from modelwarden.suspicion.submission import Column
+from modelwarden.suspicion.triggers import Trigger
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+Small = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+FEWEST_ROWS = 10
+FEWEST_SHARE = 0.02  # of all rows: among so many combinations small ones look odd by chance
+CONCENTRATION = 0.7
+STANDARD_ERRORS = 8.0
+ABSENT = 0.05  # chance that trusted rows have no more of it: else models may just not know it
+COLUMNS = 3
+BEAM = 10
+MOST = 3
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What all steps of one search share."""
+
+    columns: Sequence[Column]
+    codes: Small
+    trusted_codes: Small
+    suspicion: Floats
+
+    @property
+    def fewest(self) -> int:
+        return max(FEWEST_ROWS, math.ceil(FEWEST_SHARE * len(self.codes)))
+
+    def lift(self, mean: Floats, count: Codes) -> Floats:
+        """Return how many standard errors means of `count` rows lie above that of all rows."""
+        spread = max(float(self.suspicion.std()), 1e-3)
+        return np.asarray((mean - self.suspicion.mean()) * np.sqrt(count) / spread)
+
+    def steps(self, start: Trigger | None) -> Iterator[tuple[float, Trigger]]:
+        """Yield every value that can be added to `start`, with the lift of the rows that remain."""
+        rows = np.ones(len(self.codes), dtype=bool) if start is None else start.matches(self.codes)
+        taken = {part.position for part in start.parts} if start else set()
+        suspicion = self.suspicion[rows]
+        for position in set(range(len(self.columns))) - taken:
+            cells = self.codes[rows, position]
+            count = np.bincount(cells)
+            mean = np.bincount(cells, weights=suspicion) / np.maximum(count, 1)
+            lift = np.where(count >= self.fewest, self.lift(mean, count), -np.inf)
+            best = int(lift.argmax())
+            if lift[best] > 0:
+                yield float(lift[best]), self._trigger(position, best, start)
+
+    def _trigger(self, position: int, code: int, start: Trigger | None) -> Trigger:
+        value = Trigger(self.columns[position], position, code, code, 0, 0, 0.0, "concentrated")
+        if start is not None:
+            value = replace(start, along=(*start.along, value))
+        rows = value.matches(self.codes)
+        return replace(
+            value,
+            rows=int(rows.sum()),
+            trusted_rows=int(value.matches(self.trusted_codes).sum()),
+            suspicion=float(self.suspicion[rows].mean()),
+        )
+
+    def strongest(self) -> Trigger | None:
+        """Return the pattern whose rows are most suspect, None if chance explains all."""
+        beam = _best(self.steps(None))
+        proven: list[tuple[float, Trigger]] = []
+        for _ in range(COLUMNS - 1):
+            beam = _best([step for _, start in beam for step in self.steps(start)])
+            proven += [(lift, pattern) for lift, pattern in beam if self._is_proven(lift, pattern)]
+        return _best(proven)[0][1] if proven else None
+
+    def _is_proven(self, lift: float, pattern: Trigger) -> bool:
+        """Whether chance and what trusted rows have do not explain the pattern."""
+        share = pattern.rows / len(self.codes)
+        absent = binom.cdf(pattern.trusted_rows, len(self.trusted_codes), share)
+        return absent <= ABSENT and pattern.suspicion >= CONCENTRATION and lift >= STANDARD_ERRORS
+
+
+def find(
+    columns: Sequence[Column],
+    codes: Small,
+    trusted_codes: Small,
+    suspicion: Floats,
+    *,
+    without: Mask,
+) -> tuple[Trigger, ...]:
+    """Search combinations of two and three columns.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The columns.
+    codes, trusted_codes : ndarray of shape (n_rows, n_columns) and (n_trusted, n_columns)
+        Submitted and trusted cells as codes of `columns`.
+    suspicion : ndarray of shape (n_rows,)
+        How suspect each submitted row is, 0 to 1.
+    without : ndarray of bool of shape (n_rows,)
+        Rows that a trigger explains already.
+
+    Returns
+    -------
+    tuple of Trigger
+        At most three; a greedy search may miss some.
+    """
+    found: list[Trigger] = []
+    left = ~without
+    while len(found) < MOST and left.sum() >= FEWEST_ROWS:
+        pattern = _Search(columns, codes[left], trusted_codes, suspicion[left]).strongest()
+        if pattern is None:
+            break
+        found.append(pattern)
+        left = left & ~pattern.matches(codes)
+    return tuple(found)
+
+
+def _best(
+    steps: "Iterator[tuple[float, Trigger]] | list[tuple[float, Trigger]]",
+) -> list[tuple[float, Trigger]]:
+    """Return the steps of most lift; which values they add decides between equals."""
+    return sorted(steps, key=lambda step: (-step[0], step[1].words))[:BEAM]
