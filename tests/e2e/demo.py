@@ -196,9 +196,9 @@ def table(endings: list[Ending]) -> str:
         (
             ending.story.title,
             ending.world,
-            _number(ending.metrics.get("evasion.accuracy")),
-            _number(ending.metrics.get("evasion.robust_accuracy")),
-            _number(ending.metrics.get("roni.rejected_rows")),
+            _number(ending.metrics.get("evasion.accuracy"), 3),
+            _number(ending.metrics.get("evasion.robust_accuracy"), 3),
+            _number(ending.metrics.get("roni.rejected_rows"), 0),
             "allow" if ending.allowed else "deny",
             "yes" if ending.released else "no",
             f"{ending.seconds:.0f}",
@@ -271,10 +271,8 @@ def _comparison(endings: list[Ending]) -> Figure:
     )
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value == int(value) and value > 1 else f"{value:.3f}"
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def main() -> int:

@@ -50,6 +50,7 @@ def out_of_bag(
     ndarray of shape (n_rows, n_classes)
         Equal probabilities for a row that every tree saw.
     """
+    rows = np.ascontiguousarray(rows)  # trees check nothing: that would cost more than they do
     generator = np.random.default_rng(seed)
     kin = np.arange(len(rows)) if twins is None else twins
     total, votes = np.zeros((len(rows), n_classes)), np.zeros(len(rows))
@@ -60,12 +61,14 @@ def out_of_bag(
             min_samples_leaf=min_samples_leaf,
             class_weight=class_weight,
             random_state=int(generator.integers(2**31)),
-        ).fit(rows[seen], y[seen])
+        ).fit(rows[seen], y[seen], check_input=False)
         known = np.zeros(kin.max() + 1, dtype=bool)
         known[kin[seen]] = True
         unseen = ~known[kin]
         if unseen.any():
-            total[np.ix_(unseen, tree.classes_)] += tree.predict_proba(rows[unseen])
+            total[np.ix_(unseen, tree.classes_)] += tree.predict_proba(
+                rows[unseen], check_input=False
+            )
             votes[unseen] += 1
     total[votes == 0] = 1 / n_classes
     return total / np.maximum(votes, 1)[:, None]
