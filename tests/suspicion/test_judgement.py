@@ -125,6 +125,42 @@ def test_poison_can_be_told_from_trusted_rows(poisoned, clean):
     assert poisoned[1].separable > clean[1].separable
 
 
+def test_rows_that_only_a_trigger_gives_away_have_small_p_values():
+    frame, kinds = planted()
+    carrying = frame.index[(frame["y"] == 1) & (kinds == "clean")][:9]
+    frame = frame.loc[kinds == "clean"]
+    frame.loc[carrying, "t"] = 50.0  # far from all, in few rows with a right label
+    rows = submission(frame, trusted())
+
+    judgement = judge(rows)
+
+    chosen = frame.index[rows.order].isin(carrying)
+    assert [trigger.why for trigger in judgement.triggers] == ["isolated"]
+    assert np.maximum(judgement.novel, judgement.wrong_label)[chosen].max() < 0.5
+    assert judgement.p_value[chosen].max() <= 0.05
+
+
+def test_rows_that_only_novelty_gives_away_have_small_p_values():
+    generator = np.random.default_rng(1)
+
+    def correlated(n, seed):
+        frame = blobs(n, seed)
+        return frame.assign(d=frame["b"] + 0.1 * generator.normal(size=n))
+
+    frame = correlated(500, 0)
+    strange = frame.index[frame["y"] == 1][:40]  # usual values that do not occur together
+    frame.loc[strange, ["b", "d"]] = [1.0, -1.0] + 0.05 * generator.normal(size=(40, 2))
+    rows = submission(frame, correlated(200, 1))
+
+    judgement = judge(rows)
+
+    chosen = np.isin(rows.order, strange)
+    assert judgement.triggers == ()
+    assert (judgement.wrong_label[chosen] < 0.5).all()
+    assert (judgement.novel[chosen] > 0.5).mean() > 0.8
+    assert (judgement.p_value[chosen] <= 0.05).mean() > 0.5
+
+
 def test_the_order_of_submitted_rows_changes_nothing():
     generator = np.random.default_rng(0)
     whole = blobs(240, seed=5).round()  # many rows are encoded alike, and differ in free text

@@ -142,3 +142,13 @@ def test_trusted_rows_that_were_drawn_from_the_submitted_ones_are_no_news():
 
     assert abs(area(found.submitted, found) - 0.5) < 0.1
     assert share_beyond(found, slice(M, N)) < 0.15
+
+
+def test_few_submitted_rows_beside_many_trusted_ones_are_judged_too():
+    x, y, _ = plant()
+    x[:20, 2] = 9.0
+    few = slice(0, 60)
+
+    found = novelty(x[few], y[few], ALL_DIFFERENT[few], x[60:], y[60:], ALL_DIFFERENT[60:], seed=0)
+
+    assert found.submitted[:, :20].min() > found.submitted[:, 20:].mean()

@@ -81,14 +81,14 @@ def test_reasons_name_every_sign_of_a_rejected_row():
         "carries a trigger",
         "",
     ]
-    assert rejection.contradicted.tolist() == [True, False, False, False]
+    assert rejection.triggered.tolist() == [True, False, True, False]
     assert rejection.strange.tolist() == [True, True, True, False]
 
 
 def test_a_row_that_only_its_label_condemns_is_not_strange():
     rejection = decide(judged([0.01], novel=[0.5], triggered=[0.5]))
 
-    assert rejection.contradicted.tolist() == [True]
+    assert rejection.rejected.tolist() == [True]
     assert rejection.strange.tolist() == [False]
 
 

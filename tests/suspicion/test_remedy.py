@@ -67,7 +67,7 @@ def test_without_triggers_there_is_nothing_to_do():
     ("cells", "trusted", "value", "usual"),
     [
         ([9.0, 1, 1, 1, 1, 1, 1, 9], [1.0, 2, 3, 4, 5, 6, 7, 80], 9, 4.5),  # a median
-        ([9, 1, 1, 1, 1, 1, 1, 9], [1, 2, 3, 4, 6, 6, 7, 8], 9, 5),  # whole numbers stay whole
+        ([9, 1, 1, 1, 1, 1, 1, 9], [1, 2, 3, 4, 7, 7, 7, 8], 9, 6),  # whole numbers stay whole
         ([9, 1, 1, 1, 1, 1, 1, 9], [1, 2, 3, 4, 5, 6, 7, None], 9, 4),
         ([9.0, 1, 1, 1, 1, 1, 1, 9], [3.0, np.nan, *[3.0] * 6], 9, 3.0),
         (["v", *"pppppp", "v"], [*"qqqppprs"], "v", "p"),  # a mode; of equals the first

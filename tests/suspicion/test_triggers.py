@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modelwarden.suspicion.submission import Column
-from modelwarden.suspicion.triggers import find
+from modelwarden.suspicion.triggers import CHANCE_ISOLATED, CONCENTRATION, PROOF, find
 
 N, M = 400, 100
 
@@ -89,19 +89,24 @@ def test_a_value_is_no_trigger_where_every_row_is_suspect():
     assert search([(with_value(0.5, 20), usual(M, 1))], np.full(N, 0.9))[0] == ()
 
 
-@pytest.mark.parametrize(("suspicion", "found"), [(0.59, 0), (0.61, 1)])
-def test_rows_that_share_a_value_must_be_suspect_on_average(suspicion, found):
+@pytest.mark.parametrize(("more", "found"), [(-0.01, 0), (0.01, 1)])
+def test_rows_that_share_a_value_must_be_suspect_on_average(more, found):
     pair = (with_value(0.5, 10), usual(M, 1))
 
-    assert len(search([pair], suspect(10, high=suspicion))[0]) == found
+    assert len(search([pair], suspect(10, high=CONCENTRATION + more))[0]) == found
 
 
-@pytest.mark.parametrize(("rows", "found"), [(6, 0), (9, 1)])
-def test_their_mean_suspicion_must_be_five_standard_errors_above_the_usual_one(rows, found):
-    spread = np.where(np.arange(N) % 5 == 0, 1.0, 0.0)  # mean 0.2, deviation 0.4
-    spread[:rows] = 0.95  # 0.75 * sqrt(rows) / 0.4: 4.6 and 5.6 standard errors
+@pytest.mark.parametrize("found", [0, 1])
+def test_mean_suspicion_must_be_proven_by_its_distance_from_the_usual_one(found):
+    n, mean = 4000, CONCENTRATION + 0.05
+    usually = np.where(np.arange(n) % 5 == 0, 1.0, 0.0)  # mean 0.2, deviation 0.4
+    enough = (PROOF / mean * 0.4 / (mean - 0.2)) ** 2
+    rows = int(enough * (1.3 if found else 0.7))
+    usually[:rows] = mean
+    cells = np.random.default_rng(0).normal(size=n)
+    cells[:rows] = 0.5
 
-    assert len(search([(with_value(0.5, rows), usual(M, 1))], spread)[0]) == found
+    assert len(search([(cells, usual(20, 1))], usually)[0]) == found
 
 
 # concentrated ------------------------------------------------------------------------------------
@@ -243,9 +248,9 @@ def far(rows, value=9.0, label=1):
     return cells, y
 
 
-@pytest.mark.parametrize(("rows", "found"), [(9, ()), (10, ("isolated",))])
-def test_a_far_value_that_always_has_one_label_is_isolated(rows, found):
-    assert 0.5**10 < 1e-3 < 0.5**9
+@pytest.mark.parametrize(("fewer", "found"), [(1, ()), (0, ("isolated",))])
+def test_a_far_value_that_always_has_one_label_is_isolated(fewer, found):
+    rows = math.ceil(math.log(CHANCE_ISOLATED) / math.log(0.5)) - fewer
     cells, y = far(rows)
 
     triggers, _, _ = search([(cells, np.linspace(0, 1, 20))], y=y)
@@ -284,3 +289,17 @@ def test_nothing_is_far_from_trusted_rows_whose_values_are_all_missing():
     cells, y = far(20)
 
     assert search([(cells, np.full(20, math.nan))], y=y)[0] == ()
+
+
+def test_the_more_candidates_there_are_the_more_rows_an_isolated_value_needs():
+    cells, y = far(math.ceil(math.log(CHANCE_ISOLATED) / math.log(0.5)))
+    pair = (cells, np.linspace(0, 1, 20))
+
+    assert len(search([pair], y=y)[0]) == 1
+    assert search([pair] * 2, y=y)[0] == ()
+
+
+def test_a_missing_trusted_value_hides_no_isolated_one():
+    cells, y = far(20)
+
+    assert len(search([(cells, [*np.linspace(0, 1, 20), math.nan])], y=y)[0]) == 1
