@@ -69,6 +69,7 @@ class Trial:
         return float((stamped[others] == self.attacker).mean())
 
     def _forecasts(self, kept: Mask, *, cured: bool) -> Codes:
+        cured = cured and bool(self.remedy.edits or self.remedy.drop)  # else nothing would change
         key = (kept.tobytes(), cured)
         if key not in self._known:
             probes = [self.trusted]

@@ -154,8 +154,8 @@ def _triggers(
     submitted, trusted = np.zeros(rows.n_rows), np.zeros(rows.n_trusted)
     for trigger in found:
         sure = trigger.rows / (trigger.rows + 1)
-        submitted[trigger.matches(rows.codes)] = sure
-        trusted[trigger.matches(rows.trusted_codes)] = sure
+        submitted = np.maximum(submitted, sure * trigger.matches(rows.codes))
+        trusted = np.maximum(trusted, sure * trigger.matches(rows.trusted_codes))
     return found, submitted, trusted
 
 

@@ -103,9 +103,15 @@ def _scores(there: Single, here: Single, twins: Codes, seed: int) -> Floats:
     n_there, n_here = len(there), len(here)
     few = min(n_here, MOST_TRUSTED)
     many = min(2 * few, max(n_there // 2, 1))
+    families = int(twins.max()) + 1
+    repeats = len(np.unique(twins[:n_there])) < n_there
 
     def draw(generator: np.random.Generator) -> Codes:
-        of_there = generator.choice(n_there, many, replace=False, shuffle=False)
+        pool = np.arange(n_there)
+        if repeats:  # else a row with many copies is in every sample, and never judged
+            some = np.flatnonzero((generator.random(families) < 0.5)[twins[:n_there]])
+            pool = some if len(some) else pool
+        of_there = generator.choice(pool, min(many, len(pool)), replace=False, shuffle=False)
         return np.concatenate([of_there, n_there + generator.integers(0, n_here, few)])
 
     probabilities = out_of_bag(

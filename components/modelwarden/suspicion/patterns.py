@@ -5,7 +5,7 @@ starts from the values with most suspicion in all, and adds the column that shar
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,8 +127,10 @@ def find(
     return tuple(found)
 
 
-def _best(
-    steps: "Iterator[tuple[float, Trigger]] | list[tuple[float, Trigger]]",
-) -> list[tuple[float, Trigger]]:
-    """Return the steps of most lift; which values they add decides between equals."""
-    return sorted(steps, key=lambda step: (-step[0], step[1].words))[:BEAM]
+def _best(steps: Iterable[tuple[float, Trigger]]) -> list[tuple[float, Trigger]]:
+    """Return the different steps of most lift; which values they have decides between equals."""
+    different = {
+        tuple(sorted((part.position, part.first) for part in pattern.parts)): (lift, pattern)
+        for lift, pattern in steps
+    }
+    return [step for _, step in sorted(different.items(), key=lambda s: (-s[1][0], s[0]))[:BEAM]]

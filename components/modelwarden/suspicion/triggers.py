@@ -117,15 +117,14 @@ def find(
         _Cells(column, place, codes[:, place], trusted_codes[:, place], suspicion)
         for place, column in enumerate(columns)
     ]
-    values = [trigger for of_column in cells for trigger in of_column.values()]
-    found = []
-    for trigger in values:
-        trusted = trusted_codes[:, trigger.position]
+    values = [(of_column, value) for of_column in cells for value in of_column.values()]
+    chances, found = len(values), []
+    for of_column, trigger in values:
         if _is_concentrated(trigger, usual, spread):
             found.append(trigger)
-        elif _is_unheard_of(trigger, len(y), len(trusted), len(values)):
+        elif _is_unheard_of(trigger, len(y), len(trusted_codes), chances):
             found.append(replace(trigger, why="unheard of"))
-        elif _is_isolated(trigger, trusted, y[trigger.matches(codes)], y, len(values)):
+        elif of_column.is_far(trigger) and _has_one_label(y[trigger.matches(codes)], y, chances):
             found.append(replace(trigger, why="isolated"))
     for of_column in cells:
         named = [trigger.first for trigger in found if trigger.position == of_column.position]
@@ -145,6 +144,7 @@ class _Cells:
         self._count = np.bincount(codes, minlength=size)
         self._trusted = np.bincount(trusted_codes, minlength=size)
         self._total = np.bincount(codes, weights=suspicion, minlength=size)
+        self._known = np.flatnonzero(self._trusted * column.is_finite)
 
     def values(self) -> list[Trigger]:
         """Return the repeated values that are rare among trusted rows."""
@@ -157,20 +157,25 @@ class _Cells:
 
     def tails(self, *, without: Sequence[int]) -> list[Trigger]:
         """Return what lies below and above all trusted values, named values left out."""
-        known = np.flatnonzero(self._trusted * self.column.is_finite)
-        if not self.column.is_number or not len(known):
+        if not self.column.is_number or not len(self._known):
             return []
         others = (self._count > 0) & self.column.is_finite
         others[list(without)] = False
-        sides = (
-            np.flatnonzero(others[: known[0]]),
-            known[-1] + np.flatnonzero(others[known[-1] :]),
-        )
+        outside = np.flatnonzero(others)
+        below, above = outside < self._known[0], outside > self._known[-1]
         return [
             self._trigger(int(side[0]), int(side[-1]), side)
-            for side in (sides[0], sides[1][sides[1] > known[-1]])
+            for side in (outside[below], outside[above])
             if self._count[side].sum() >= FEWEST_ROWS
         ]
+
+    def is_far(self, trigger: Trigger) -> bool:
+        """Whether a value lies further outside all trusted values than those lie apart."""
+        if not self.column.is_number or not len(self._known):
+            return False
+        low, high = self.column.values[self._known[[0, -1]]]
+        value = self.column.values[trigger.first]  # NaN, a missing value, is not far
+        return bool(max(value - high, low - value) > high - low)
 
     def _trigger(self, first: int, last: int, codes: Codes) -> Trigger:
         rows, trusted = int(self._count[codes].sum()), int(self._trusted[codes].sum())
@@ -186,22 +191,16 @@ def _is_concentrated(trigger: Trigger, usual: float, spread: float) -> bool:
 
 def _is_unheard_of(trigger: Trigger, n_rows: int, n_trusted: int, chances: int) -> bool:
     """Whether so frequent a value would not be absent from trusted rows by chance."""
-    if trigger.trusted_rows or trigger.first != trigger.last:
+    if trigger.trusted_rows:
         return False
     share = min(trigger.rows / n_rows, 1 - 1e-9)
     return n_trusted * math.log1p(-share) + math.log(chances) < math.log(CHANCE)
 
 
-def _is_isolated(
-    trigger: Trigger, trusted_codes: Small, labels: Codes, y: Codes, chances: int
-) -> bool:
-    """Whether one far value comes with one label only, more often than chance explains."""
-    column, value = trigger.column, trigger.column.values[trigger.first]
-    known = column.values[trusted_codes][column.is_finite[trusted_codes]]
-    if not column.is_number or trigger.first != trigger.last or not len(known):
+def _has_one_label(labels: Codes, y: Codes, chances: int) -> bool:
+    """Whether rows have one label only, more often than chance explains."""
+    if (labels != labels[0]).any():
         return False
-    if not np.abs(known - value).min() > np.ptp(known) or (labels != labels[0]).any():
-        return False  # a missing value is NaN and not far from anything
     share = float((y == labels[0]).mean())
     return len(labels) * math.log(share) + math.log(chances) < math.log(CHANCE_ISOLATED)
 
