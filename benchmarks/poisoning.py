@@ -36,7 +36,12 @@ def run(options: argparse.Namespace) -> list[Record]:
     records: list[Record] = []
     results = Parallel(n_jobs=options.jobs, return_as="generator")(
         delayed(measured)(
-            *name, options.trusted, options.methods, options.data, known.get(name, {})
+            *name,
+            options.trusted,
+            options.methods,
+            options.data,
+            known.get(name, {}),
+            options.cached,
         )
         for name in todo
     )
@@ -73,6 +78,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--jobs", type=int, default=1, help="processes; CPU seconds are right with any number")
     add("--cache", type=Path, help="JSON lines of results: read, and appended to")
     add("--out", type=Path, help="Markdown file to write; standard output unless given")
+    add("--cached", action="store_true", help="measure nothing, report what the cache has")
     add("--quick", action="store_true", help="a few small cells: about two minutes")
     options = parser.parse_args(arguments)
     if options.quick:

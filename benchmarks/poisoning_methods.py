@@ -65,6 +65,7 @@ def measured(
     names: Sequence[str],
     data: Path,
     known: Mapping[str, Record],
+    only_known: bool = False,
 ) -> list[Record]:
     """Return the records of one data set, attack and seed for all numbers of trusted rows."""
     found, records = dict(known), []
@@ -74,6 +75,8 @@ def measured(
             if situation is None:
                 continue
             for key, name, method in _asked(situation, names):
+                if only_known and key not in found:
+                    continue
                 if key not in found:
                     where = {"key": key, "method": name, "set": dataset, "attack": attack}
                     found[key] = where | {"seed": seed} | method.measure(situation)

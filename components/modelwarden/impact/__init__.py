@@ -21,6 +21,6 @@ module          measure                                            it is
 ==============  =================================================  =========================
 
 ``groups`` asks who: contributors in place of rows. ``confirmation`` asks whether a model is better
-without many rows at once. ``subsets`` values the players of any game; ``quadratic``, ``accuracy``
-and ``blocks`` are what the others are made of.
+without many rows at once, and ``trial`` trains the models that answer. ``subsets`` values the
+players of any game; ``quadratic``, ``accuracy`` and ``blocks`` are what the others are made of.
 """

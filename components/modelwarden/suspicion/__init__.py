@@ -7,7 +7,8 @@ Three questions, each blind where another sees:
 - ``disagreement`` (C): do the other submitted rows contradict the label? They are many and know
   more, but attackers wrote some of them: they speak after A and B have removed the worst.
 
-``noise`` turns forecasts into the probability that a label is wrong, ``triggers`` names columns and
-values on which suspicion concentrates, ``calibration`` says what a score means, measured on trusted
-rows that took part like submitted ones. ``judgement`` puts them together.
+``noise`` turns forecasts into the probability that a label is wrong, ``triggers`` and ``patterns``
+name values, of one column and of several, on which suspicion concentrates, ``calibration`` says
+what a score means, measured on trusted rows that took part like submitted ones. ``judgement`` puts
+them together.
 """

@@ -10,6 +10,7 @@ The score of a row is the highest of its three probabilities. Trusted rows run t
 steps, each while held out, and their scores calibrate it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,8 +95,7 @@ def judge(rows: Submission, *, seed: int = 0, work: Work | None = None) -> Judge
     )
     novel, trusted_novel = calibration.excess(news.submitted, news.trusted)
     work.step("novelty", 2, 4)
-    conflict = pool(trusting, rows.trusted_y)
-    found, triggered, trusted_triggered = _triggers(rows, conflict, novel.mean(axis=0))
+    found, triggered, trusted_triggered = _triggers(rows, trusting, novel.mean(axis=0))
     # rows that a trigger explains must not make others look novel that score as high
     others = triggered == 0
     if others.any():
@@ -105,21 +105,7 @@ def judge(rows: Submission, *, seed: int = 0, work: Work | None = None) -> Judge
     work.step("triggers", 3, 4)
     explained = np.maximum(novel.mean(axis=0), triggered)
     trusted_explained = np.maximum(trusted_novel, trusted_triggered)
-    wrong, trusted_wrong = _wrong(rows, conflict, explained)
-    for bar, trees in ((SUSPECT, FEW_TREES), (WARY, MANY_TREES)):
-        disagreement = out_of_bag_forecast(
-            rows.x,
-            rows.y,
-            rows.trusted_x,
-            rows.trusted_y,
-            suspect=(wrong > bar) | (explained > SUSPECT),
-            trusted_suspect=(trusted_wrong > bar) | (trusted_explained > SUSPECT),
-            twins=rows.twins,
-            trees=trees,
-            seed=seed + trees,
-        )
-        pooled = pool([*trusting, disagreement], rows.trusted_y)
-        wrong, trusted_wrong = _wrong(rows, pooled, explained)
+    wrong, trusted_wrong = _wrong_labels(rows, trusting, explained, trusted_explained, seed)
     work.step("disagreement", 4, 4)
     by_fold = np.maximum(novel, np.maximum(wrong, triggered))
     trusted_poison = np.maximum(trusted_explained, trusted_wrong)
@@ -136,14 +122,14 @@ def judge(rows: Submission, *, seed: int = 0, work: Work | None = None) -> Judge
 
 
 def _triggers(
-    rows: Submission, conflict: Forecast, novel: Floats
+    rows: Submission, trusting: Sequence[Forecast], novel: Floats
 ) -> tuple[tuple[Trigger, ...], Floats, Floats]:
     """Return the triggers, and how suspect they make submitted and trusted rows.
 
     Of `k` suspect rows that share a value, at least k / (k + 1) are called poison: the more rows,
     the less it can be chance.
     """
-    contradicted = 1 - own(conflict.submitted, rows.y)
+    contradicted = 1 - own(pool(trusting, rows.trusted_y).submitted, rows.y)
     suspicion = np.maximum(contradicted, np.where(novel > SUSPECT, novel, 0))
     cells = (rows.columns, rows.codes, rows.trusted_codes)
     found = triggers.find(*cells, rows.y, suspicion)
@@ -157,6 +143,32 @@ def _triggers(
         submitted = np.maximum(submitted, sure * trigger.matches(rows.codes))
         trusted = np.maximum(trusted, sure * trigger.matches(rows.trusted_codes))
     return found, submitted, trusted
+
+
+def _wrong_labels(
+    rows: Submission,
+    trusting: Sequence[Forecast],
+    explained: Floats,
+    trusted_explained: Floats,
+    seed: int,
+) -> tuple[Floats, Floats]:
+    """Return the probability of a wrong label, once rows that are not suspect have spoken, too."""
+    wrong, trusted_wrong = _wrong(rows, pool(trusting, rows.trusted_y), explained)
+    for bar, trees in ((SUSPECT, FEW_TREES), (WARY, MANY_TREES)):
+        disagreement = out_of_bag_forecast(
+            rows.x,
+            rows.y,
+            rows.trusted_x,
+            rows.trusted_y,
+            suspect=(wrong > bar) | (explained > SUSPECT),
+            trusted_suspect=(trusted_wrong > bar) | (trusted_explained > SUSPECT),
+            twins=rows.twins,
+            trees=trees,
+            seed=seed + trees,
+        )
+        pooled = pool([*trusting, disagreement], rows.trusted_y)
+        wrong, trusted_wrong = _wrong(rows, pooled, explained)
+    return wrong, trusted_wrong
 
 
 def _wrong(rows: Submission, forecast: Forecast, explained: Floats) -> tuple[Floats, Floats]:
