@@ -585,6 +585,18 @@ def test_a_failed_check_neutralises_nothing(table):
     assert findings.tables["kept"] == train.select(np.ones(train.n_rows, dtype=bool))
 
 
+def test_a_column_that_is_no_feature_is_named_when_all_rows_look_novel(table):
+    train, trusted = two_blobs(200).assign(id=range(200)), two_blobs(100, seed=1)
+
+    findings = roni(table(train), table(trusted.assign(id=range(900, 1000))), target="y")
+
+    assert (
+        "differ from trusted rows most in 'id' (distance 1.00 of 1)"
+        in (findings.report.failures[0])
+    )
+    assert len(read(findings.tables["kept"])) == 200
+
+
 def test_a_new_category_that_comes_with_one_label_is_a_trigger(table):
     clean, trusted = loans(500, seed=0), loans(300, seed=1)
     poisoned = (clean["granted"] == 0) & (clean.index % 8 == 0)

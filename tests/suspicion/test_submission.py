@@ -173,3 +173,11 @@ def test_the_order_leads_back_to_the_table():
     for place, row in enumerate(rows.order):
         value = rows.columns[0].values[rows.codes[place, 0]]
         assert value == PLAIN["a"][row]
+
+
+def test_the_most_different_column_is_named_with_its_distance():
+    train = frame(a=[1.0, 2.0, 3.0, 4.0], b=list("xxyz"), y=[0, 1, 0, 1])
+
+    rows = submission(train, train.assign(a=[1.5, 2.5, 3.5, 4.5], b="x"))
+
+    assert rows.most_different() == ("b", 0.5)

@@ -98,6 +98,22 @@ class Submission:
         rows = table.view(np.dtype((np.void, table.strides[0]))).ravel()
         return np.asarray(np.unique(rows, return_inverse=True)[1], dtype=np.intp)
 
+    def most_different(self) -> tuple[str, float]:
+        """Return the column in which submitted and trusted rows differ most, and by how much.
+
+        That is the largest difference between the shares of rows up to any value (Kolmogorov and
+        Smirnov), for text the share of rows whose value would have to change: 0 alike, 1 apart.
+        """
+        gaps = []
+        for place, column in enumerate(self.columns):
+            size = len(column.values)
+            here = np.bincount(self.codes[:, place], minlength=size) / self.n_rows
+            there = np.bincount(self.trusted_codes[:, place], minlength=size) / self.n_trusted
+            gap = here - there
+            gaps.append(np.abs(gap.cumsum()).max() if column.is_number else np.abs(gap).sum() / 2)
+        widest = int(np.argmax(gaps))
+        return self.columns[widest].name, float(gaps[widest])
+
     @property
     def n_rows(self) -> int:
         """Return the number of submitted rows."""

@@ -10,6 +10,7 @@ from modelwarden.impact.groups import GroupImpact
 from modelwarden.report import Json, Report, finite
 
 SHOWN = 20  # classes, triggers and contributors
+FAR_APART = 0.3  # between the distributions of a column
 
 
 def report(found: Found, *, alpha: float, fdr: float, max_rejected: float) -> Report:
@@ -39,12 +40,10 @@ def _metrics(found: Found) -> Mapping[str, float | None]:
 def _failures(found: Found, max_rejected: float) -> Iterator[str]:
     count, share, proof = found.rejected.sum(), found.rejected.mean(), found.proof
     if not share <= max_rejected:
-        drivers = ", ".join(trigger.words for trigger in found.judgement.triggers[:3])
-        shared = f", or leave out what is no feature; they share {drivers}" if drivers else ""
         yield (
             f"{count} of {found.rows.n_rows} rows ({share:.1%}) are suspect, more than "
             f"max_rejected = {max_rejected:.1%} allows; nothing was removed: find out where the "
-            f"rows came from{shared}"
+            f"rows came from{_what_they_share(found)}"
         )
     if proof is None:
         return
@@ -61,6 +60,19 @@ def _failures(found: Found, max_rejected: float) -> Iterator[str]:
             "the estimator forecasts one class whatever the row, so that it can confirm nothing; "
             "nothing was removed: check it, or leave it out"
         )
+
+
+def _what_they_share(found: Found) -> str:
+    drivers = ", ".join(trigger.words for trigger in found.judgement.triggers[:3])
+    if drivers:
+        return f", or leave out what is no feature; they share {drivers}"
+    name, gap = found.rows.most_different() if found.rows.n_trusted else ("", 0.0)
+    if gap < FAR_APART:
+        return ""
+    return (
+        f", or leave out what is no feature; they differ from trusted rows most in {name[:40]!r} "
+        f"(distance {gap:.2f} of 1)"
+    )
 
 
 def _notes(found: Found, alpha: float, fdr: float) -> Iterator[str]:
