@@ -98,8 +98,10 @@ def _section(
     filled = [text for table in tables if len(runs) and (text := table(runs))]
     if not filled:
         return ""
-    seeds = ", ".join(map(str, sorted(set(runs["seed"]))))
-    about = f"Sets: {', '.join(runs['set'].unique())}. Seeds: {seeds}."
+    ours = runs[runs["method"] == OURS] if OURS in set(runs["method"]) else runs
+    seeds = {name: sorted(set(some["seed"])) for name, some in ours.groupby("set", sort=False)}
+    shown = "; ".join(f"{name} {', '.join(map(str, some))}" for name, some in seeds.items())
+    about = f"Sets and seeds: {shown}."
     return "\n".join([f"## {title}\n", f"{about}\n", *filled])
 
 
