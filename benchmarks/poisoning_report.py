@@ -76,7 +76,8 @@ def _preamble() -> str:
     tuned = ", ".join(TUNED_SETS)
     return f"""\
 Written by `benchmarks/poisoning.py`; README.md there says what each figure means. Python
-{platform.python_version()}, {packages}; one thread.
+{platform.python_version()}, {packages}; one thread. Where methods stand side by side, their means
+are over the cells that all of them were measured on.
 
 Thresholds were tuned on {tuned} with seeds from {TUNING_SEED} on. All else is held
 out: the other sets, and the seeds of these below {TUNING_SEED}. German credit and Pima are reported
@@ -126,6 +127,14 @@ def _compared(runs: pd.DataFrame) -> list[str]:
     return [OURS] * (OURS in n_cells) + [n for n in rivals(runs) if n_cells[n] >= 0.8 * most]
 
 
+def _alike(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of cells in which everything that is compared was measured."""
+    names = _compared(runs)
+    some = runs[runs["method"].isin(names)].groupby(CELL)["method"].nunique()
+    shared = some[some == len(names)].index
+    return runs[pd.MultiIndex.from_frame(runs[CELL]).isin(shared)]
+
+
 def _attacks(runs: pd.DataFrame) -> list[str]:
     return [str(name) for name in runs["attack"].unique()]
 
@@ -142,7 +151,7 @@ def _shown(value: float, digits: int = 2) -> str:
 
 
 def _f1(runs: pd.DataFrame) -> str:
-    names = _compared(runs)
+    names, runs = _compared(runs), _alike(runs)
 
     def row(attack: str) -> list[str]:
         some = runs[runs["attack"] == attack]
@@ -182,7 +191,7 @@ def _few(runs: pd.DataFrame) -> str:
 
 
 def _ranking(runs: pd.DataFrame) -> str:
-    names = _compared(runs)
+    names, runs = _compared(runs), _alike(runs)
 
     def cell(some: pd.DataFrame, name: str) -> str:
         return f"{_shown(_mean(some, name, 'auc'))} / {_shown(_mean(some, name, 'ap'))}"
@@ -199,7 +208,7 @@ def _ranking(runs: pd.DataFrame) -> str:
 
 
 def _detection(runs: pd.DataFrame) -> str:
-    names = _compared(runs)
+    names, runs = _compared(runs), _alike(runs)
 
     def cell(some: pd.DataFrame, name: str) -> str:
         found = " / ".join(_shown(_mean(some, name, c)) for c in ("precision", "recall"))
@@ -250,7 +259,7 @@ def _backdoors(runs: pd.DataFrame) -> str:
 def _after(caption: str, runs: pd.DataFrame, figure: str) -> str:
     if runs.empty:
         return ""
-    names = ["unfiltered", *_compared(runs), "oracle"]
+    names, runs = ["unfiltered", *_compared(runs), "oracle"], _alike(runs)
 
     def cell(attack: str, name: str) -> str:
         some = runs[runs["attack"] == attack]
