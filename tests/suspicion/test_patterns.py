@@ -74,3 +74,18 @@ def test_the_search_ends():
     found = find(NAMES, codes, table(M, 1) * 0 + [0, 1, 2, 3, 0], suspicion, without=NOBODY)
 
     assert 1 <= len(found) <= MOST
+
+
+def test_two_patterns_are_found_one_after_the_other():
+    codes, suspicion = planted(where=(1, 3))
+    codes[(codes[:, [0, 4]] == 1).all(axis=1), 4] = 0
+    codes[40:80, 0], codes[40:80, 4] = 1, 1
+    suspicion[40:80] = 0.9
+    trusted = without_pattern(table(M, 1))
+    trusted = trusted[~(trusted[:, [0, 4]] == 1).all(axis=1)]
+
+    found = find(NAMES, codes, trusted, suspicion, without=NOBODY)
+
+    assert len(found) == 2
+    assert found[0].matches(codes)[:40].all()
+    assert found[1].matches(codes)[40:80].mean() >= 0.9
