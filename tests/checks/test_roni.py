@@ -651,6 +651,12 @@ def test_contributors_who_poison_come_first_and_honest_ones_are_not_accused(tabl
         group["group"] for group in groups[:2]
     ]
     assert findings.report.metrics["harmful_groups"] == 2
+    rejected = read(findings.tables["quarantine"])["who"].value_counts()
+    assert {group["group"]: group["rejected"] for group in groups if group["rejected"]} == dict(
+        rejected
+    )
+    worst = f"Most rejected rows come from {rejected.index[0]!r}: {rejected.iloc[0]} of"
+    assert any(note.startswith(worst) for note in findings.report.notes)
     assert findings.figures[-1].title == "Impact of contributors"
 
 

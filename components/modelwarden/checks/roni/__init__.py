@@ -131,7 +131,10 @@ def roni(
         proof = prove(trial, rejection, own=estimator is not None, seed=seed)
     work.step("roni", 3, STEPS)
     groups = _groups(rows, everything[group], weights) if group else []
-    found = Found(rows, judgement, rejection, impact, remedy, proof, groups)
+    blamed: dict[Any, int] = {}
+    if group:
+        blamed = dict(everything[group][rejection.rejected].value_counts(dropna=False))
+    found = Found(rows, judgement, rejection, impact, remedy, proof, groups, blamed)
     findings = report(found, alpha=alpha, fdr=fdr, max_rejected=max_rejected)
     kept, changes = np.ones(rows.n_rows, dtype=bool), Remedy()
     if not findings.failures:  # a failed check removes and changes nothing

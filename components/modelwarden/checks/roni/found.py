@@ -1,7 +1,8 @@
 """Everything that RONI measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,8 @@ class Found:
         Whether it helps; None without trusted rows.
     groups : sequence of GroupImpact
         Contributors, most harmful first.
+    blamed : mapping of contributor to int
+        Rejected rows of those that have any, most first.
     """
 
     rows: Submission
@@ -86,6 +89,7 @@ class Found:
     remedy: Remedy
     proof: Proof | None
     groups: Sequence[GroupImpact]
+    blamed: Mapping[Any, int]
 
     @property
     def rejected(self) -> Mask:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -98,6 +99,9 @@ def _notes(found: Found, alpha: float, fdr: float) -> Iterator[str]:
     yield from _strange_notes(found)
     if found.harmful is not None:
         yield f"Of the rejected rows {found.harmful:.0%} have a negative impact by themselves."
+    if found.blamed:
+        name, most = next(iter(found.blamed.items()))
+        yield f"Most rejected rows come from {str(name)[:40]!r}: {most} of {found.rejected.sum()}."
     if rows.vouched.any():
         yield (
             f"{rows.vouched.sum()} of the submitted rows equal a trusted row, label included: they "
@@ -181,7 +185,7 @@ def _details(found: Found) -> Mapping[str, Json]:
             }
             for trigger in found.judgement.triggers[:SHOWN]
         ],
-        "groups": [_group(group) for group in found.groups[:SHOWN]],
+        "groups": [_group(group, found.blamed) for group in found.groups[:SHOWN]],
     }
 
 
@@ -192,10 +196,11 @@ def _by_reason(found: Found) -> dict[str, int]:
     return dict(zip(reasons.tolist(), counts.tolist(), strict=True))
 
 
-def _group(group: GroupImpact) -> Json:
+def _group(group: GroupImpact, blamed: Mapping[Any, int]) -> Json:
     return {
         "group": str(group.group)[:100],
         "rows": group.n_rows,
+        "rejected": int(blamed.get(group.group, 0)),
         "impact": group.impact,
         "z": group.z,
         "suspect": group.harmful,
