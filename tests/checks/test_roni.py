@@ -655,7 +655,9 @@ def test_contributors_who_poison_come_first_and_honest_ones_are_not_accused(tabl
     assert {group["group"]: group["rejected"] for group in groups if group["rejected"]} == dict(
         rejected
     )
-    worst = f"Most rejected rows come from {rejected.index[0]!r}: {rejected.iloc[0]} of"
+    worst = (
+        f"No contributor has more rejected rows than {rejected.index[0]!r}: {rejected.iloc[0]} of"
+    )
     assert any(note.startswith(worst) for note in findings.report.notes)
     assert findings.figures[-1].title == "Impact of contributors"
 

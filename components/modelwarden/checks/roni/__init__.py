@@ -92,9 +92,9 @@ def roni(
     Returns
     -------
     Findings
-        Tables ``kept`` and ``quarantine``, which together are `train`, and ``rows``: per submitted
-        row, what was measured and decided. When the check fails, every row is kept as it is. The
-        order of submitted rows changes nothing.
+        Tables ``kept`` and ``quarantine``, which together are `train` but for what happens to a
+        trigger's values, and ``rows``: per submitted row, what was measured and decided. When the
+        check fails, every row is kept as it is. The order of submitted rows changes nothing.
 
     Raises
     ------

@@ -101,7 +101,10 @@ def _notes(found: Found, alpha: float, fdr: float) -> Iterator[str]:
         yield f"Of the rejected rows {found.harmful:.0%} have a negative impact by themselves."
     if found.blamed:
         name, most = next(iter(found.blamed.items()))
-        yield f"Most rejected rows come from {str(name)[:40]!r}: {most} of {found.rejected.sum()}."
+        yield (
+            f"No contributor has more rejected rows than {str(name)[:40]!r}: {most} of "
+            f"{found.rejected.sum()}."
+        )
     if rows.vouched.any():
         yield (
             f"{rows.vouched.sum()} of the submitted rows equal a trusted row, label included: they "
