@@ -184,7 +184,7 @@ def test_denies_builders_that_contradict_each_other():
 def test_denies_what_is_too_old_or_from_the_future(age):
     stale = replace(ATTACKED, finished=(NOW - age).isoformat())
 
-    assert "its age is" in judge([TRAINED, FILTERED, stale]).reasons[0]
+    assert "it is from" in judge([TRAINED, FILTERED, stale]).reasons[0]
 
 
 @pytest.mark.parametrize("text", ["yesterday", "", "2026-11-23T11:00:00"])
@@ -439,7 +439,7 @@ def test_the_order_of_a_chain_never_matters(claims):
         ({"inputs": {"filtered": KEPT, "train": RAW}}, "rows=nothing"),
         ({"subjects": {"filtered": CODE, "kept": BACK}}, "no trusted statement of roni"),
         ({"outputs": {}}, "no trusted statement of roni"),
-        ({"finished": (NOW - timedelta(days=8)).isoformat()}, "its age is 8 days"),
+        ({"finished": (NOW - timedelta(days=8)).isoformat()}, "it is from"),
     ],
 )
 def test_denies_a_restore_that_does_not_hold(change, reason):
@@ -560,3 +560,98 @@ def test_filters_that_were_not_followed_are_judged_again_too():
 
     assert first.results[1].why == "the model was not trained on the rows that integrity checked"
     assert (again.results, again.used) == (first.results, first.used)
+
+
+NOT_WORSE = {**EVASION, "worse_by": 0.02}
+CURRENT = "9" * 64
+BEFORE = [
+    claim(
+        "trained", sha256="t0", subjects={"model": CURRENT}, inputs={"model": CURRENT, "data": KEPT}
+    ),
+    replace(
+        ATTACKED,
+        sha256="a0",
+        subjects={"model": CURRENT},
+        inputs={"model": CURRENT, "evaluation": ROWS},
+        metrics={"robust_accuracy_low": 0.8},
+    ),
+]
+
+
+def compare(measured, before=BEFORE, rule=NOT_WORSE, current=CURRENT):
+    now = replace(ATTACKED, metrics={"robust_accuracy_low": measured})
+    rules = policy(RONI, rule)
+    return judge_by(rules, MODEL, [TRAINED, FILTERED, now, *before], CHECKS, NOW, current)
+
+
+@pytest.mark.parametrize(("measured", "allowed"), [(0.7799, False), (0.78, True), (0.9, True)])
+def test_a_model_may_be_only_so_much_worse_than_the_current_release(measured, allowed):
+    assert compare(measured).allowed is allowed
+
+
+def test_says_what_the_current_release_had():
+    (result,) = [r for r in compare(0.75).results if r.rule.startswith("evasion")]
+
+    assert result.current == 0.8
+    assert "measured 0.75, the current release 0.8" in result.why
+
+
+def test_the_threshold_holds_beside_the_current_release():
+    low = [replace(c, metrics={"robust_accuracy_low": 0.1} if c.metrics else {}) for c in BEFORE]
+
+    assert not compare(0.6, low).allowed
+
+
+def test_a_negative_allowance_demands_a_better_model():
+    assert not compare(0.8, rule={**EVASION, "worse_by": -0.01}).allowed
+    assert compare(0.82, rule={**EVASION, "worse_by": -0.01}).allowed
+
+
+def test_without_a_current_release_the_threshold_alone_counts():
+    decision = compare(0.7, current="")
+
+    assert decision.allowed
+    assert decision.results[-1].why == "no current release to compare with"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"options": {**ATTACKED.options, "epsilon": 0.01}},
+        {"metrics": {"robust_accuracy_low": float("nan")}},
+        {"metrics": {}},
+    ],
+)
+def test_denies_when_the_current_release_was_not_asked_the_same(change):
+    before = [BEFORE[0], replace(BEFORE[1], **change)]
+
+    assert "was not asked the same" in compare(0.9, before).reasons[0]
+
+
+def test_a_bad_answer_about_the_current_release_does_not_lower_the_bar():
+    worse = replace(BEFORE[1], sha256="a1", metrics={"robust_accuracy_low": 0.1})
+
+    assert not compare(0.7, [*BEFORE, worse]).allowed
+
+
+def test_for_a_metric_that_should_be_small_worse_is_more():
+    rule = {**RONI, "worse_by": 0.01}
+    raw = replace(FILTERED, sha256="f0", metrics={"rejected_fraction": 0.03})
+    claims = [TRAINED, FILTERED, ATTACKED, BEFORE[0]]
+    rules = policy(rule, EVASION)
+
+    assert not judge_by(rules, MODEL, [*claims, raw], CHECKS, NOW, CURRENT).allowed
+    assert judge_by(rules, MODEL, claims, CHECKS, NOW, CURRENT).allowed
+
+
+def test_a_policy_that_does_not_compare_ignores_the_current_release():
+    assert compare(0.7, rule=EVASION).used == ("evasion", "roni", "trained")
+
+
+def test_what_the_comparison_used_is_enough_to_repeat_it():
+    first = compare(0.78)
+    claims = [TRAINED, FILTERED, replace(ATTACKED, metrics={"robust_accuracy_low": 0.78}), *BEFORE]
+    kept = [c for c in claims if c.sha256 in first.used]
+    again = judge_by(policy(RONI, NOT_WORSE), MODEL, kept, CHECKS, NOW, CURRENT)
+
+    assert again == first

@@ -207,7 +207,13 @@ def release(
 
 @cli.group(name="policy")
 def policy_group() -> None:
-    """Read policy files."""
+    r"""Read policy files.
+
+    \b
+    Let your editor complete them; put this line on top:
+      # yaml-language-server: $schema=policy.schema.json
+    and write that file with `modelwarden policy schema > policy.schema.json`.
+    """
 
 
 @policy_group.command(name="check")
@@ -227,6 +233,26 @@ def policy_check(policy: str) -> None:
         ]
         click.echo(f"{rule!s:48}{rule.severity:7}{', '.join(pins)}")
     _print_places({"action": rules.action, "sha256": rules.sha256})
+
+
+@policy_group.command(name="explain")
+@click.argument("policy")
+def policy_explain(policy: str) -> None:
+    """Say in sentences what POLICY demands."""
+    from modelwarden.jobs.session import Session
+    from modelwarden.policy import explain
+
+    with Session() as session:
+        for sentence in explain(session.policy(policy), cards()):
+            click.echo(sentence)
+
+
+@policy_group.command(name="schema")
+def policy_schema() -> None:
+    """Print the JSON Schema of policies about the checks that are installed here."""
+    from modelwarden.policy import schema
+
+    _print_json(schema(cards()))
 
 
 @cli.group()

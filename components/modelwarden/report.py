@@ -224,6 +224,8 @@ class RuleResult:
         The reason when it is not, and what stays unproven when it is.
     severity : {"block", "warn"}
         Whether failing it denies.
+    current : float or None
+        What was measured of the current release, where the rule compares with it.
     """
 
     rule: str
@@ -231,6 +233,7 @@ class RuleResult:
     passed: bool
     why: str = ""
     severity: str = "block"
+    current: float | None = None
 
 
 @dataclass(frozen=True)

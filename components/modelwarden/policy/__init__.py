@@ -6,7 +6,9 @@ check's default, optional inputs absent. Every other input besides the subject m
 SHA-256, or set to ``any`` for all to see.
 """
 
-from modelwarden.policy.document import Policy, Rule
+from modelwarden.policy.document import Policy
+from modelwarden.policy.file import Rule, schema
 from modelwarden.policy.judging import CLOCK_SKEW, judge
+from modelwarden.policy.words import explain
 
-__all__ = ["CLOCK_SKEW", "Policy", "Rule", "judge"]
+__all__ = ["CLOCK_SKEW", "Policy", "Rule", "explain", "judge", "schema"]

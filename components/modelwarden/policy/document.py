@@ -1,25 +1,14 @@
 """Policy files: read strictly, completed with what the checks' cards say, and compared."""
 
-import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Literal
-
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationError,
-    field_validator,
-)
 
 from modelwarden.cards import Card
-from modelwarden.documents import read_yaml
 from modelwarden.errors import InputError, PolicyError
+from modelwarden.policy.file import Rule, parse, unknown
 from modelwarden.report import Json
 
 ANY = "any"
@@ -29,76 +18,6 @@ CHAIN = "chain"
 """What an input must be that a card calls chained: a table of the model's own chain of data."""
 
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
-_AGE = re.compile(r"([1-9][0-9]{0,4})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class Rule(BaseModel):
-    """One threshold.
-
-    Parameters
-    ----------
-    check, metric : str
-        What was measured.
-    op : {"<=", ">="}
-        How it compares with `value`. What is not a finite number satisfies neither.
-    value : float
-        The threshold.
-    options : mapping of str to JSON, optional
-        What must have been asked; ``any`` accepts everything.
-    inputs : mapping of str to str, optional
-        SHA-256 of what must have been read besides the subject; ``any`` accepts everything.
-    severity : {"block", "warn"}, default="block"
-        Whether failing it denies.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    check: str
-    metric: str
-    op: Literal["<=", ">="]
-    value: FiniteFloat
-    options: dict[str, Json] = {}
-    inputs: dict[str, str] = {}
-    severity: Literal["block", "warn"] = "block"
-
-    def __str__(self) -> str:
-        return f"{self.check}.{self.metric} {self.op} {self.value:g}"
-
-    def holds(self, measured: float | None) -> bool:
-        """Whether `measured` satisfies the rule; written so that NaN and None do not."""
-        if measured is None:
-            return False
-        return measured <= self.value if self.op == "<=" else measured >= self.value
-
-
-class _Ages(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    max_age: str = "7d"
-
-    @field_validator("max_age")
-    @classmethod
-    def _is_an_age(cls, text: str) -> str:
-        if not _AGE.fullmatch(text):
-            raise ValueError("write an age as 30m, 24h or 7d")
-        return text
-
-    @property
-    def span(self) -> timedelta:
-        number, unit = _AGE.fullmatch(self.max_age).groups()  # type: ignore[union-attr]
-        return timedelta(**{_UNITS[unit]: int(number)})
-
-
-class _PolicyFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    version: Literal[1]
-    action: Annotated[str, Field(min_length=1, max_length=100)] = "deploy"
-    enforce: bool = True
-    evidence: _Ages = _Ages()
-    decision: _Ages = _Ages(max_age="24h")
-    rules: Annotated[list[Rule], Field(min_length=1, max_length=200)]
 
 
 @dataclass(frozen=True)
@@ -120,6 +39,12 @@ class Policy:
         How old a statement may be at the gate, and a decision at the release.
     enforce : bool
         False to record what would be denied; such a decision never allows.
+    approvals : int
+        How many people must approve an allowing decision before it is used.
+    approval_age : timedelta
+        How long after the decision they may approve, and how old an approval may be at the release.
+    refuse_superseded : bool
+        Whether a model is refused once another was released after it.
     """
 
     sha256: str
@@ -129,6 +54,14 @@ class Policy:
     evidence_age: timedelta
     decision_age: timedelta
     enforce: bool
+    approvals: int = 0
+    approval_age: timedelta = timedelta(0)
+    refuse_superseded: bool = False
+
+    @property
+    def compares(self) -> bool:
+        """Whether a rule looks at the current release."""
+        return any(rule.worse_by is not None for rule in self.rules)
 
     @classmethod
     def read(cls, body: bytes, where: str, cards: Mapping[str, Card]) -> "Policy":
@@ -148,13 +81,7 @@ class Policy:
         PolicyError
             If the file is malformed, or a rule speaks about something that no check has.
         """
-        try:
-            parsed = _PolicyFile.model_validate(read_yaml(body, where))
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in problem["loc"]) or "the document"
-            got = f"{place}: {problem['msg']}"
-            raise PolicyError(where, "a policy", got, "see docs/policy.md") from error
+        parsed = parse(body, where)
         for number, rule in enumerate(parsed.rules, start=1):
             _check_names(rule, f"{where}: rule {number}", cards)
         return cls(
@@ -165,6 +92,9 @@ class Policy:
             evidence_age=parsed.evidence.span,
             decision_age=parsed.decision.span,
             enforce=parsed.enforce,
+            approvals=parsed.approvals.required if parsed.approvals else 0,
+            approval_age=parsed.approvals.span if parsed.approvals else timedelta(0),
+            refuse_superseded=parsed.superseded == "refuse",
         )
 
 
@@ -176,24 +106,18 @@ def same(got: Json, wanted: Json) -> bool:
 def _check_names(rule: Rule, where: str, cards: Mapping[str, Card]) -> None:
     card = cards.get(rule.check)
     if card is None:
-        raise _unknown(where, "check", rule.check, cards)
+        raise unknown(where, "check", rule.check, cards)
     if rule.metric not in card.metrics:
-        raise _unknown(where, f"metric of {rule.check}", rule.metric, card.metrics)
+        raise unknown(where, f"metric of {rule.check}", rule.metric, card.metrics)
     for name in rule.options:
         if name not in card.options:
-            raise _unknown(where, f"option of {rule.check}", name, card.options)
+            raise unknown(where, f"option of {rule.check}", name, card.options)
     besides = [name for name in card.inputs if name != card.subject]
     for name, digest in rule.inputs.items():
         if name not in besides:
-            raise _unknown(where, f"pinned input of {rule.check}", name, besides)
+            raise unknown(where, f"pinned input of {rule.check}", name, besides)
         if digest != ANY and not _SHA256.fullmatch(digest):
             raise PolicyError(f"{where}: inputs.{name}", "a SHA-256 digest or any", repr(digest))
-
-
-def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> PolicyError:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    fix = f"did you mean {near[0]}?" if near else ""
-    return PolicyError(where, f"a {what} ({', '.join(known) or 'none'})", repr(name), fix)
 
 
 def _gather(

@@ -4,14 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from modelwarden.cards import Card
-from modelwarden.policy.document import ANY, CHAIN, Policy, Rule, same
-from modelwarden.report import TRAINED, Claim, Decision, Json, RuleResult
+from modelwarden.policy.document import ANY, CHAIN, Policy, same
+from modelwarden.policy.file import Rule
+from modelwarden.report import TRAINED, Claim, Decision, Json, RuleResult, finite
 
 CLOCK_SKEW = timedelta(seconds=60)
 
 
 def judge(
-    policy: Policy, model: str, claims: Sequence[Claim], cards: Mapping[str, Card], now: datetime
+    policy: Policy,
+    model: str,
+    claims: Sequence[Claim],
+    cards: Mapping[str, Card],
+    now: datetime,
+    current: str = "",
 ) -> Decision:
     """Decide from verified claims whether `model` may be deployed.
 
@@ -34,12 +40,21 @@ def judge(
         The checks.
     now : datetime
         The moment of the decision, with a time zone.
+    current : str, default=""
+        SHA-256 of the model that is released now; "" when there is none. Rules with `worse_by`
+        compare with the best that was measured of it, asked the same.
     """
     bench = _Bench(policy, model, claims, cards, now)
-    results = (bench.judge_training(), *(bench.judge_rule(rule) for rule in policy.rules))
+    before = _Bench(policy, current, claims, cards, now) if current and policy.compares else None
+    if before:
+        before.judge_training()
+    results = (
+        bench.judge_training(),
+        *(bench.judge_rule(rule, before) for rule in policy.rules),
+    )
     return Decision(
         results=results,
-        used=tuple(sorted(bench.used)),
+        used=tuple(sorted(bench.used | (before.used if before else set()))),
         notes=tuple(bench.notes),
         enforced=policy.enforce,
     )
@@ -120,21 +135,37 @@ class _Bench:
         self.chain = self.lineage.union(*(claim.outputs.values() for claim in reached))
         return reached
 
-    def judge_rule(self, rule: Rule) -> RuleResult:
-        card = self.cards[rule.check]
-        spoken = [
-            claim
-            for claim in self.claims
-            if claim.check == rule.check
-            and claim.subjects.get(card.subject, "")
-            in ({self.model} if card.about_model else self.behind)
-        ]
-        asked = [claim for claim in spoken if not self._asked_otherwise(claim)]
-        answers = [claim for claim in asked if card.about_model or self._is_in_chain(claim)]
+    def judge_rule(self, rule: Rule, before: "_Bench | None" = None) -> RuleResult:
+        spoken, answers = self._heard(rule)
         self._use(answers or spoken)
         worst = _worst([claim.metrics.get(rule.metric) for claim in answers], rule)
         why = self._why_not(rule, answers, worst) if answers else self._why_none(rule, spoken)
-        return RuleResult(str(rule), worst, passed=not why, why=why, severity=rule.severity)
+        passed, current = not why, None
+        if passed and rule.worse_by is not None:
+            passed, current, why = _compare(rule, worst, before)
+        return RuleResult(str(rule), worst, passed, why, rule.severity, current)
+
+    def best(self, rule: Rule) -> float | None:
+        """Return the best that was measured by the claims that answer `rule`, and use them."""
+        _, answers = self._heard(rule)
+        self._use(answers)
+        measured = [finite(claim.metrics.get(rule.metric)) for claim in answers]
+        values = [value for value in measured if value is not None]
+        if not values:
+            return None
+        return min(values) if rule.op == "<=" else max(values)
+
+    def _heard(self, rule: Rule) -> tuple[list[Claim], list[Claim]]:
+        """Return the claims of the rule's check, and those of them that answer the rule."""
+        card = self.cards[rule.check]
+        about = {self.model} if card.about_model else self.behind
+        spoken = [
+            claim
+            for claim in self.claims
+            if claim.check == rule.check and claim.subjects.get(card.subject, "") in about
+        ]
+        asked = [claim for claim in spoken if not self._asked_otherwise(claim)]
+        return spoken, [c for c in asked if card.about_model or self._is_in_chain(c)]
 
     def _why_none(self, rule: Rule, spoken: list[Claim]) -> str:
         """Return why nothing that the check said counts."""
@@ -190,8 +221,10 @@ class _Bench:
             age = self.now - newest
         except (ValueError, TypeError):
             return "its time is unreadable"
-        if not -CLOCK_SKEW <= age <= self.policy.evidence_age:
-            return f"its age is {age}, the policy allows {self.policy.evidence_age}"
+        if age < -CLOCK_SKEW:
+            return f"it is from the future: {newest.isoformat()}"
+        if not age <= self.policy.evidence_age:
+            return f"it is from {newest.isoformat()}, the policy allows {self.policy.evidence_age}"
         return ""
 
     def _subject(self, claim: Claim) -> str:
@@ -204,6 +237,21 @@ class _Bench:
             note = f"{claim.check}: attempt {claim.attempt}"
             if claim.attempt > 1 and note not in self.notes:
                 self.notes.append(note)
+
+
+def _compare(
+    rule: Rule, measured: float | None, before: _Bench | None
+) -> tuple[bool, float | None, str]:
+    """Hold what was measured against the current release; return passed, its value and why."""
+    if before is None:
+        return True, None, "no current release to compare with"
+    current = before.best(rule)
+    if current is None:
+        why = "the current release was not asked the same; run the check on it"
+        return False, None, why
+    passed = rule.holds_beside(measured, current)
+    why = "" if passed else f"measured {measured:.4g}, the current release {current:.4g}"
+    return passed, current, why
 
 
 def _worst(measured: list[float | None], rule: Rule) -> float | None:
