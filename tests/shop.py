@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from modelwarden.evidence import SUFFIX
 from modelwarden.jobs.check import check
 from modelwarden.jobs.gate import gate
 from modelwarden.jobs.release import release
 from modelwarden.jobs.trained import trained
 from modelwarden.jobs.verify import verify
+from modelwarden.keys import new_key
 from modelwarden.report import canonical
-from modelwarden.signing import new_key
 from modelwarden.store import Store
 from s3 import S3
 
@@ -141,7 +142,7 @@ class Shop:
         """Return the URI of the one statement of a check."""
         with Store() as store:
             uris = store.list(f"{self.evidence}/statements/")
-        return next(uri for uri in uris if f"/{subject_of}/" in uri)
+        return next(uri for uri in uris if f"/{subject_of}/" in uri and uri.endswith(SUFFIX))
 
 
 def make_table(rows, seed):

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from modelwarden.checks import CHECKS
+from modelwarden.keys import new_key
 from modelwarden.policy import Policy
-from modelwarden.signing import Trust, new_key
+from modelwarden.signing import Trust
 from modelwarden.store import File
 from s3 import ENVIRONMENT, serve
 

@@ -5,16 +5,24 @@ import json
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwarden.errors import EvidenceError, PolicyError
+from modelwarden.keys import LocalKey, new_key
 from modelwarden.report import canonical
-from modelwarden.signing import PAYLOAD_TYPE, STATEMENT_TYPE, Signer, Trust, new_key
+from modelwarden.signing import PAYLOAD_TYPE, STATEMENT_TYPE, Signer, Trust, sigstore_bundle
 
 PRIVATE, PUBLIC = new_key()
 OTHER_PRIVATE, OTHER_PUBLIC = new_key()
-SIGNER = Signer(PRIVATE, "key")
+SIGNER = Signer(LocalKey(PRIVATE, "key"))
 STATEMENT = {"_type": STATEMENT_TYPE, "subject": [], "predicate": {"n": 1}}
 
 
@@ -25,6 +33,63 @@ def trust(**roles):
 
 
 TRUST = trust(roni=PUBLIC)
+ED_PRIVATE, ED_PUBLIC = new_key("ed25519")
+
+
+def people(**keys):
+    """Return a trust file with the role `roni` and people, a key each."""
+    named = {name: {"keys": [key.decode()]} for name, key in keys.items()}
+    roni = {"may": ["x"], "keys": [OTHER_PUBLIC.decode()]}
+    return {"signers": {"roni": roni}, "approvers": named}
+
+
+def test_a_person_may_approve_in_that_name_and_nothing_else():
+    roles = Trust.read(canonical(people(eve=PUBLIC)), "trust.yaml", lambda _: b"")
+    _, signers = roles.open(SIGNER.seal(STATEMENT), "e")
+
+    assert signers == {"eve"}
+    assert roles.who_may("approve:eve", signers) == "eve"
+    assert roles.who_may("approve:bob", signers) is None
+    assert roles.roles["eve"].may == {"approve:eve"}
+
+
+def test_opens_what_an_ed25519_key_signed():
+    envelope = Signer(LocalKey(ED_PRIVATE, "key")).seal(STATEMENT)
+
+    assert trust(roni=ED_PUBLIC).open(envelope, "e")[1] == {"roni"}
+    with pytest.raises(EvidenceError, match="by none of them"):
+        TRUST.open(envelope, "e")
+
+
+def test_every_flipped_bit_of_an_ed25519_signature_is_refused():
+    envelope = json.loads(Signer(LocalKey(ED_PRIVATE, "key")).seal(STATEMENT))
+    raw = base64.b64decode(envelope["signatures"][0]["sig"])
+    for bit in range(len(raw) * 8):
+        flipped = bytearray(raw)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        envelope["signatures"][0]["sig"] = base64.b64encode(bytes(flipped)).decode()
+        with pytest.raises(EvidenceError):
+            trust(roni=ED_PUBLIC).open(canonical(envelope), "e")
+
+
+@pytest.mark.parametrize(
+    "key", [ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)]
+)
+def test_refuses_a_key_of_another_kind(key):
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(EvidenceError, match="P-256 or Ed25519"):
+        LocalKey(pem, "key")
+    with pytest.raises(PolicyError, match="P-256 or Ed25519"):
+        trust(roni=key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+
+def test_a_sigstore_bundle_holds_the_envelope_as_it_is():
+    envelope = SIGNER.seal(STATEMENT)
+    bundle = json.loads(sigstore_bundle(envelope))
+
+    assert canonical(bundle["dsseEnvelope"]) + b"\n" == envelope
+    assert bundle["mediaType"].endswith("v0.3+json")
+    assert bundle["verificationMaterial"]["publicKey"]["hint"]
 
 
 def test_opens_what_a_trusted_key_signed():
@@ -33,11 +98,11 @@ def test_opens_what_a_trusted_key_signed():
 
 def test_refuses_what_another_key_signed():
     with pytest.raises(EvidenceError, match="by none of them"):
-        TRUST.open(Signer(OTHER_PRIVATE, "key").seal(STATEMENT), "e")
+        TRUST.open(Signer(LocalKey(OTHER_PRIVATE, "key")).seal(STATEMENT), "e")
 
 
 def test_the_key_id_decides_nothing():
-    envelope = json.loads(Signer(OTHER_PRIVATE, "key").seal(STATEMENT))
+    envelope = json.loads(Signer(LocalKey(OTHER_PRIVATE, "key")).seal(STATEMENT))
     envelope["signatures"][0]["keyid"] = json.loads(SIGNER.seal(STATEMENT))["signatures"][0][
         "keyid"
     ]
@@ -152,6 +217,11 @@ def test_refuses_one_key_in_two_roles():
         ({"signers": {"a": {"may": ["x"], "keys": ["k"], "more": 1}}}, "more"),
         ({"signers": {"a": {"may": ["x"], "keys": ["-----BEGIN nonsense"]}}}, "inline key"),
         ({"signers": {"a": {"may": ["x"], "keys": [PRIVATE.decode()]}}}, "public key"),
+        ({"signers": {"a": {"may": ["approve:eve"], "keys": [PUBLIC.decode()]}}}, "do not approve"),
+        (people(Eve=PUBLIC), "approvers"),
+        (people(eve=PUBLIC, bob=PUBLIC), "one role per key"),
+        (people(roni=PUBLIC), "one meaning for each name"),
+        (people(eve=OTHER_PUBLIC), "one role per key"),
     ],
 )
 def test_refuses_a_malformed_trust_file(document, problem):
@@ -178,7 +248,7 @@ def test_names_a_missing_key_and_the_way_out(reference):
 @pytest.mark.parametrize("pem", [b"", PUBLIC, b"secret words"])
 def test_never_shows_the_bytes_of_a_wrong_key(pem):
     with pytest.raises(EvidenceError) as caught:
-        Signer(pem, "env:KEY")
+        LocalKey(pem, "env:KEY")
 
     assert "secret words" not in str(caught.value)
     assert "private key on P-256" in str(caught.value)

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from modelwarden.errors import InputError
 from modelwarden.report import Json, finite
 
+TAXONOMIES: Mapping[str, str] = {
+    "atlas": "5.6.0",
+    "nist_ai_100_2": "E2025",
+    "owasp_ml": "2023",
+}
+"""The versions of MITRE ATLAS, NIST AI 100-2 and OWASP ML that cards quote; ``taxonomy.json`` lists
+the ids."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -37,6 +45,8 @@ class Card:
         otherwise: tables that a filter of that chain read or wrote.
     extra : str, default="checks"
         The extra that installs what the check needs.
+    risks : tuple of str, default=()
+        What the check looks for, as ids of the `TAXONOMIES`.
 
     Raises
     ------
@@ -55,6 +65,7 @@ class Card:
     optional: tuple[str, ...] = ()
     chained: tuple[str, ...] = ()
     extra: str = "checks"
+    risks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where, names = f"card of {self.function}", [*self.inputs, *self.options, *self.tables]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -257,18 +257,19 @@ def policy_schema() -> None:
 
 @cli.group()
 def keys() -> None:
-    """Make signing keys."""
+    """Make signing keys, and show their public half."""
 
 
 @keys.command(name="new")
 @click.argument("name")
 @click.option("--to", default=".", type=click.Path(file_okay=False), help="Folder.")
-def keys_new(name: str, to: str) -> None:
-    """Make a P-256 key pair: NAME.pem (private, keep it) and NAME.pub (for the trust file)."""
-    from modelwarden.signing import new_key
+@click.option("--kind", default="p256", type=click.Choice(["p256", "ed25519"]), show_default=True)
+def keys_new(name: str, to: str, kind: Literal["p256", "ed25519"]) -> None:
+    """Make a key pair: NAME.pem (private, keep it) and NAME.pub (for the trust file)."""
+    from modelwarden.keys import new_key
 
     paths = [Path(to) / f"{name}.{ending}" for ending in ("pem", "pub")]
-    for path, body, mode in zip(paths, new_key(), (0o600, 0o644), strict=True):
+    for path, body, mode in zip(paths, new_key(kind), (0o600, 0o644), strict=True):
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                 file.write(body)
@@ -277,6 +278,15 @@ def keys_new(name: str, to: str) -> None:
             fix = "choose another name or folder"
             raise InputError(str(path), "a place for a new file", got, fix) from error
     _print_places({"private": str(paths[0]), "public": str(paths[1])})
+
+
+@keys.command(name="public")
+@click.argument("key")
+def keys_public(key: str) -> None:
+    """Print the public half of KEY: a PEM file, env:NAME or awskms:alias/NAME."""
+    from modelwarden.signing import Signer
+
+    click.echo(Signer.open(key).public.decode(), nl=False)
 
 
 @cli.group(name="roni")

@@ -8,6 +8,7 @@ are refused and scalars mean what they mean in JSON; everything else is text.
 import json
 import math
 import re
+from datetime import datetime
 from typing import Any
 
 import yaml
@@ -53,6 +54,14 @@ def read_yaml(body: bytes, where: str) -> Json:
         return yaml.load(body.decode("utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise PolicyError(where, "a YAML document", _first_line(error)) from error
+
+
+def read_time(text: str) -> datetime:
+    """Read an RFC 3339 time; one without a zone is a ValueError."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return time
 
 
 def _bounded(body: bytes) -> None:

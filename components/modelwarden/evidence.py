@@ -6,14 +6,18 @@ one extra member, ``modelwarden``, which other consumers ignore.
 
 Below an evidence prefix::
 
-    sha256/<hex>[.html]                                        blobs: reports, pages
+    sha256/<hex>[.html]                         blobs: reports, pages, rulings, judged statements
     statements/<subject hex>/<check>/<question>.<attempt>.intoto.jsonl
     decisions/<model hex>/<policy hex>.<attempt>.intoto.jsonl
-    consumed/<decision hex>                                    the run that released it
+    consumed/<decision hex>                     the run that released it
 
 A statement lies under every digest that it is about, so that the gate finds it from the model
 alone and nobody can leave one out. ``<question>`` is a digest of what was asked. The same question
 with another answer is another attempt: visible, and never an overwrite.
+
+Statements stay below 4 KB, what AWS KMS signs as it is. What grows is a blob that they name by its
+digest: a check's report, a decision's ruling (rule by rule), and the statements that it rests on,
+one envelope a line.
 
 References
 ----------
@@ -24,10 +28,12 @@ References
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from modelwarden.cards import TAXONOMIES
+from modelwarden.documents import read_json, read_time
 from modelwarden.errors import EvidenceError
 from modelwarden.report import TRAINED, Claim, Decision, Json, Report, RuleResult, canonical, finite
 from modelwarden.signing import STATEMENT_TYPE
@@ -72,18 +78,34 @@ class Asked:
         Every option, defaults included.
     inputs : mapping of str to str
         SHA-256 by name, the subject included.
+    risks : tuple of str
+        Ids of the taxonomies that the check speaks about.
     """
 
     check: str
     subject: str
     options: Mapping[str, Json]
     inputs: Mapping[str, str]
+    risks: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Return a name for the question: equal questions, equal names."""
         whole = {"check": self.check, "options": self.options, "inputs": self.inputs}
         return hashlib.sha256(canonical(whole)).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Something that a statement names by its digest: where it is, and its SHA-256."""
+
+    uri: str
+    sha256: str
+
+    @property
+    def evidence(self) -> str:
+        """Return the evidence prefix below which the blob lies."""
+        return self.uri.rpartition("/sha256/")[0]
 
 
 @dataclass(frozen=True)
@@ -98,18 +120,22 @@ class Verdict:
         What was decided about.
     decided : str
         When, RFC 3339 in UTC.
+    ruling, statements : Blob
+        The decision rule by rule, and the statements that were judged.
     decision : Decision
-        Rule by rule.
-    attestations : tuple of (uri, sha256)
-        The statements that were judged.
+        What the ruling says.
+    current : str, default=""
+        SHA-256 of the model that was released then, where the policy compares with it.
     """
 
     model: str
     policy: str
     action: str
     decided: str
-    decision: Decision
-    attestations: tuple[tuple[str, str], ...]
+    ruling: Blob
+    statements: Blob
+    decision: Decision = field(repr=False)
+    current: str = ""
 
 
 def check_statement(
@@ -126,6 +152,7 @@ def check_statement(
             **_extension(asked, outputs, when),
             "metrics": dict(report.metrics),
             "report": {"uri": report_uri, "digest": {"sha256": report_uri.rpartition("/")[2]}},
+            **({"taxonomy": {**TAXONOMIES, "ids": list(asked.risks)}} if asked.risks else {}),
         },
     }
     return _statement(TEST_RESULT, _subjects(asked, outputs), predicate)
@@ -146,33 +173,46 @@ def provenance_statement(asked: Asked, when: Circumstances) -> dict[str, Json]:
     return _statement(PROVENANCE, _subjects(asked, {}), predicate)
 
 
-def decision_statement(verdict: Verdict, *, model_uri: str, policy_uri: str) -> dict[str, Json]:
-    """Return the gate's statement: a verification summary with every rule in it."""
-    decision = verdict.decision
-    predicate = {
-        "verifier": {"id": "urn:modelwarden:gate"},
-        "timeVerified": verdict.decided,
-        "resourceUri": model_uri,
-        "policy": {"uri": policy_uri, "digest": {"sha256": verdict.policy}},
-        "inputAttestations": [
-            {"uri": uri, "digest": {"sha256": digest}} for uri, digest in verdict.attestations
-        ],
-        "verificationResult": "PASSED" if decision.allowed else "FAILED",
-        "verifiedLevels": ["MODELWARDEN_ALLOWED"] if decision.allowed else [],
-        "modelwarden": {
-            "action": verdict.action,
+def ruling_document(decision: Decision) -> bytes:
+    """Return the blob that says a decision rule by rule; equal decisions, equal bytes."""
+    return canonical(
+        {
             "enforced": decision.enforced,
             "notes": list(decision.notes),
+            "statements": list(decision.used),
             "rules": [
                 {
                     "rule": result.rule,
                     "measured": result.measured,
+                    "current": result.current,
                     "passed": result.passed,
                     "severity": result.severity,
                     "why": result.why,
                 }
                 for result in decision.results
             ],
+        }
+    )
+
+
+def decision_statement(verdict: Verdict, *, model_uri: str, policy_uri: str) -> dict[str, Json]:
+    """Return the gate's statement: a verification summary."""
+    decision = verdict.decision
+    failed = [result.rule for result in decision.results if not result.passed]
+    predicate = {
+        "verifier": {"id": "urn:modelwarden:gate"},
+        "timeVerified": verdict.decided,
+        "resourceUri": model_uri,
+        "policy": {"uri": policy_uri, "digest": {"sha256": verdict.policy}},
+        "inputAttestations": [_link(verdict.statements)],
+        "verificationResult": "PASSED" if decision.allowed else "FAILED",
+        "verifiedLevels": ["MODELWARDEN_ALLOWED"] if decision.allowed else [],
+        "modelwarden": {
+            "action": verdict.action,
+            "current": verdict.current,
+            "failed": [rule[:100] for rule in failed[:10]],
+            "ruling": _link(verdict.ruling),
+            "rules": len(decision.results),
         },
     }
     return _statement(SUMMARY, {"model": verdict.model}, predicate)
@@ -210,17 +250,27 @@ def read_claim(statement: Mapping[str, Json], signer: str, uri: str, sha256: str
         raise _malformed(uri, "a statement of a check or a builder", error) from error
 
 
-def report_of(statement: Mapping[str, Json], uri: str) -> tuple[str, str]:
-    """Return URI and SHA-256 of the report that a check's statement speaks for."""
+def report_of(statement: Mapping[str, Json], uri: str) -> Blob:
+    """Return the report that a check's statement speaks for."""
     try:
-        report = statement["predicate"]["modelwarden"]["report"]
-        return _text(report["uri"]), _digests({"report": report["digest"]["sha256"]})["report"]
+        return _blob(statement["predicate"]["modelwarden"]["report"])
     except (KeyError, TypeError, ValueError) as error:
         raise _malformed(uri, "a statement with a report", error) from error
 
 
-def read_verdict(statement: Mapping[str, Json], uri: str) -> Verdict:
+def read_verdict(
+    statement: Mapping[str, Json], uri: str, fetch: Callable[[Blob], bytes]
+) -> Verdict:
     """Read what a verified decision says.
+
+    Parameters
+    ----------
+    statement : mapping
+        Its statement.
+    uri : str
+        Where it was, for errors.
+    fetch : callable
+        Returns a blob after comparing its digest.
 
     Raises
     ------
@@ -232,28 +282,33 @@ def read_verdict(statement: Mapping[str, Json], uri: str) -> Verdict:
         said = predicate["modelwarden"]
         if statement["predicateType"] != SUMMARY:
             raise EvidenceError(uri, "a decision", str(statement["predicateType"]))
-        (subject,) = statement["subject"]
-        decision = Decision(
-            results=tuple(_rule_result(entry) for entry in said["rules"]),
-            used=tuple(sorted(a["digest"]["sha256"] for a in predicate["inputAttestations"])),
-            notes=tuple(_text(note) for note in said["notes"]),
-            enforced=said["enforced"] is True,
-        )
+        (subject,), (attested,) = statement["subject"], predicate["inputAttestations"]
+        ruling = _blob(said["ruling"])
+        decision = _read_ruling(fetch(ruling), ruling.uri)
         if (predicate["verificationResult"] == "PASSED") is not decision.allowed:
             raise EvidenceError(uri, "a result that follows from its rules", "another result")
         return Verdict(
             model=_digests({"model": subject["digest"]["sha256"]})["model"],
             policy=_digests({"policy": predicate["policy"]["digest"]["sha256"]})["policy"],
             action=_text(said["action"]),
-            decided=_text(predicate["timeVerified"]),
+            decided=read_time(predicate["timeVerified"]).isoformat(),
+            ruling=ruling,
+            statements=_blob(attested),
             decision=decision,
-            attestations=tuple(
-                (_text(entry["uri"]), entry["digest"]["sha256"])
-                for entry in predicate["inputAttestations"]
-            ),
+            current=_text(said["current"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _malformed(uri, "a decision", error) from error
+
+
+def _read_ruling(body: bytes, uri: str) -> Decision:
+    said = read_json(body, uri)
+    return Decision(
+        results=tuple(_rule_result(entry) for entry in said["rules"]),
+        used=tuple(_text(digest) for digest in said["statements"]),
+        notes=tuple(_text(note) for note in said["notes"]),
+        enforced=said["enforced"] is True,
+    )
 
 
 def with_attempt(statement: Mapping[str, Json], attempt: int) -> dict[str, Json]:
@@ -273,14 +328,6 @@ def made_on(statement: Mapping[str, Json], uri: str) -> datetime:
         raise _malformed(uri, "a statement with a time", error) from error
 
 
-def read_time(text: str) -> datetime:
-    """Read an RFC 3339 time; one without a zone is a ValueError."""
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError(f"{text} has no time zone")
-    return time
-
-
 def same_answer(first: Mapping[str, Json], second: Mapping[str, Json]) -> bool:
     """Whether two statements differ only in when, where and at which attempt they were made."""
     return _sworn(first) == _sworn(second)
@@ -289,6 +336,15 @@ def same_answer(first: Mapping[str, Json], second: Mapping[str, Json]) -> bool:
 def statements_folder(evidence: str, subject: str) -> str:
     """Return where the statements about a digest lie."""
     return f"{evidence.rstrip('/')}/statements/{subject}"
+
+
+def envelope_digest(envelope: bytes, uri: str) -> tuple[bytes, str]:
+    """Return an envelope as one line of JSON, and the SHA-256 of that line.
+
+    Ours are such lines. One of another maker may be laid out otherwise and says the same.
+    """
+    line = canonical(read_json(envelope, uri)) + b"\n"
+    return line, hashlib.sha256(line).hexdigest()
 
 
 def decisions_folder(evidence: str, model: str) -> str:
@@ -328,6 +384,14 @@ def _resource(name: str, sha256: str) -> dict[str, Json]:
     return {"name": name, "digest": {"sha256": sha256}}
 
 
+def _link(blob: Blob) -> dict[str, Json]:
+    return {"uri": blob.uri, "digest": {"sha256": blob.sha256}}
+
+
+def _blob(link: Mapping[str, Json]) -> Blob:
+    return Blob(_text(link["uri"]), _digests({"blob": link["digest"]["sha256"]})["blob"])
+
+
 def _rule_result(entry: Mapping[str, Json]) -> RuleResult:
     if entry["severity"] not in ("block", "warn"):
         raise ValueError("severity")
@@ -337,6 +401,7 @@ def _rule_result(entry: Mapping[str, Json]) -> RuleResult:
         passed=entry["passed"] is True,
         why=_text(entry["why"]),
         severity=entry["severity"],
+        current=finite(entry["current"]),
     )
 
 

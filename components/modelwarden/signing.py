@@ -1,30 +1,34 @@
-"""Who said it: DSSE envelopes, ECDSA P-256 keys, and the trust file that gives keys their roles.
+"""Who said it: DSSE envelopes, and the trust file that gives keys their roles.
 
 An envelope is the Dead Simple Signing Envelope 1.0.2 around an in-toto Statement v1 [1]_ [2]_. A
 key speaks in one role, and a role may speak for the checks that the trust file lists. The key id in
-an envelope is a hint and decides nothing.
+an envelope is a hint and decides nothing. People who approve are listed apart, each with own keys.
 
 References
 ----------
 .. [1] https://github.com/secure-systems-lab/dsse
 .. [2] https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+.. [3] https://github.com/sigstore/protobuf-specs, bundle v0.3
 """
 
 import base64
-import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelwarden.documents import read_json, read_yaml
 from modelwarden.errors import EvidenceError, PolicyError
+from modelwarden.keys import (
+    Key,
+    PublicKey,
+    key_id,
+    open_key,
+    public_pem,
+    read_public_key,
+    verifies,
+)
 from modelwarden.report import Json, canonical
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -33,62 +37,45 @@ MAX_SIGNATURES = 16  # an envelope with more is refused unread
 DECISION = "decision"
 """What the trust file calls the gate's right to decide."""
 
-_ECDSA = ec.ECDSA(hashes.SHA256())
+APPROVE = "approve:"
+"""What a person's right to approve starts with; the name follows. No role can be given it."""
+
+_BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class Signer:
-    """A private P-256 key.
+    """Whoever holds a private key.
 
     Parameters
     ----------
-    pem : bytes
-        Unencrypted PKCS #8 or SEC 1 PEM.
-    where : str
-        What to call the key in errors; the key itself is never shown.
-
-    Raises
-    ------
-    EvidenceError
-        If `pem` is not such a key.
+    key : Key
+        The key, in memory or in KMS.
     """
 
-    def __init__(self, pem: bytes, where: str) -> None:
-        try:
-            key = serialization.load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise _not_a_key(where, "private") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-            raise _not_a_key(where, "private")
+    def __init__(self, key: Key) -> None:
         self._key = key
 
     @classmethod
     def open(cls, reference: str) -> "Signer":
-        """Open the key in a file, or in the variable of ``env:NAME``."""
-        if reference.startswith("env:"):
-            pem = os.environ.get(reference.removeprefix("env:"), "").encode()
-            return cls(pem, reference)
-        try:
-            return cls(Path(reference).read_bytes(), reference)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            fix = "make one with `modelwarden keys new`"
-            raise EvidenceError(f"key {reference}", "a readable PEM file", reason, fix) from error
+        """Open the key in a file, in the variable of ``env:NAME``, or in KMS (``awskms:NAME``)."""
+        return cls(open_key(reference))
 
     @property
     def public(self) -> bytes:
         """Return the public key as PEM."""
-        return _pem(self._key.public_key())
+        return public_pem(self._key.public)
 
     def seal(self, statement: Mapping[str, Json]) -> bytes:
         """Return the envelope of a signed statement: one line of JSON."""
         payload = canonical(statement)
-        signature = self._key.sign(_pre_authentication(PAYLOAD_TYPE, payload), _ECDSA)
+        signature = self._key.sign(_pre_authentication(PAYLOAD_TYPE, payload))
         envelope = {
             "payload": base64.b64encode(payload).decode(),
             "payloadType": PAYLOAD_TYPE,
             "signatures": [
                 {
-                    "keyid": _key_id(self._key.public_key()),
+                    "keyid": key_id(self._key.public),
                     "sig": base64.b64encode(signature).decode(),
                 }
             ],
@@ -103,19 +90,19 @@ class Signer:
         EvidenceError
             If it is anything else.
         """
-        own = Trust({"own": Role(frozenset(), (self._key.public_key(),))})
+        own = Trust({"own": Role(frozenset(), (self._key.public,))})
         return own.open(envelope, where)[0]
 
 
-def new_key() -> tuple[bytes, bytes]:
-    """Return a new private key and its public key, both as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return private, _pem(key.public_key())
+def sigstore_bundle(envelope: bytes) -> bytes:
+    """Return an envelope of ours as a sigstore bundle v0.3 with a key and no transparency log [3]_.
+
+    The key id is a hint to the verifier, who must have the key from elsewhere.
+    """
+    parsed = read_json(envelope, "an envelope")
+    material = {"publicKey": {"hint": parsed["signatures"][0]["keyid"]}, "tlogEntries": []}
+    bundle = {"mediaType": _BUNDLE, "verificationMaterial": material, "dsseEnvelope": parsed}
+    return canonical(bundle) + b"\n"
 
 
 @dataclass(frozen=True)
@@ -126,19 +113,20 @@ class Role:
     ----------
     may : frozenset of str
         Names of checks, ``trained`` or ``decision``.
-    keys : tuple of EllipticCurvePublicKey
+    keys : tuple of PublicKey
         The keys that speak.
     """
 
     may: frozenset[str]
-    keys: tuple[ec.EllipticCurvePublicKey, ...]
+    keys: tuple[PublicKey, ...]
 
 
 @dataclass(frozen=True)
 class Trust:
-    """Roles by name, read from a trust file.
+    """Roles and people by name, read from a trust file.
 
-    Keep the file where the training run cannot write: in git, a ConfigMap or the image.
+    A person is a role that may approve in that name and nothing else. Keep the file where the
+    training run cannot write: in git, a ConfigMap or the image.
     """
 
     roles: Mapping[str, Role]
@@ -159,7 +147,7 @@ class Trust:
         Raises
         ------
         PolicyError
-            If the file is malformed, names no key, or gives one key two roles.
+            If the file is malformed, names no key, or gives one key or one name to two.
         """
         try:
             parsed = _TrustFile.model_validate(read_yaml(body, where))
@@ -167,10 +155,10 @@ class Trust:
             raise PolicyError(where, "a trust file", first_problem(error)) from error
         roles: dict[str, Role] = {}
         owners: dict[str, str] = {}
-        for name, entry in parsed.signers.items():
+        for name, entry in parsed.entries(where):
             keys = tuple(_public_key(text, where, fetch) for text in entry.keys)
             for key in keys:
-                owner = owners.setdefault(_key_id(key), name)
+                owner = owners.setdefault(key_id(key), name)
                 if owner != name:
                     raise PolicyError(where, "one role per key", f"a key of {owner} and of {name}")
             roles[name] = Role(frozenset(entry.may), keys)
@@ -191,7 +179,7 @@ class Trust:
         signers = frozenset(
             name
             for name, role in self.roles.items()
-            if any(_verifies(key, sig, message) for key in role.keys for sig in signatures)
+            if any(verifies(key, sig, message) for key in role.keys for sig in signatures)
         )
         if not signers:
             raise EvidenceError(
@@ -217,10 +205,32 @@ class _Entry(BaseModel):
     keys: Annotated[list[str], Field(min_length=1)]
 
 
+class _Person(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    keys: Annotated[list[str], Field(min_length=1)]
+    second_factor: Literal["totp"] = "totp"
+
+
 class _TrustFile(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     signers: Annotated[dict[str, _Entry], Field(min_length=1)]
+    approvers: dict[_Name, _Person] = {}
+
+    def entries(self, where: str) -> list[tuple[str, _Entry]]:
+        """Return roles and people alike: the right to approve is a person's alone."""
+        for name, entry in self.signers.items():
+            if name in self.approvers:
+                raise PolicyError(where, "one meaning for each name", f"two for {name}")
+            if any(right.startswith(APPROVE) for right in entry.may):
+                fix = "list people under approvers"
+                raise PolicyError(where, "roles that do not approve", name, fix)
+        people = [
+            (name, _Entry(may=[f"{APPROVE}{name}"], keys=person.keys))
+            for name, person in self.approvers.items()
+        ]
+        return [*self.signers.items(), *people]
 
 
 def first_problem(error: ValidationError) -> str:
@@ -230,17 +240,11 @@ def first_problem(error: ValidationError) -> str:
     return f"{place}: {problem['msg']}" if place else str(problem["msg"])
 
 
-def _public_key(text: str, where: str, fetch: Callable[[str], bytes]) -> ec.EllipticCurvePublicKey:
+def _public_key(text: str, where: str, fetch: Callable[[str], bytes]) -> PublicKey:
     inline = text.lstrip().startswith("-----BEGIN")
     name = "an inline key" if inline else text
     pem = text.encode() if inline else fetch(text)
-    try:
-        key = serialization.load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _not_a_key(f"{where}: {name}", "public", PolicyError) from error
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
-        raise _not_a_key(f"{where}: {name}", "public", PolicyError)
-    return key
+    return read_public_key(pem, f"{where}: {name}")
 
 
 def _take_apart(envelope: bytes, where: str) -> tuple[bytes, list[bytes]]:
@@ -265,31 +269,3 @@ def _decode(text: str) -> bytes:
 def _pre_authentication(kind: str, body: bytes) -> bytes:
     """Return DSSE's PAE: what is signed instead of the bare body."""
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(body), body)
-
-
-def _verifies(key: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) -> bool:
-    try:
-        key.verify(signature, message, _ECDSA)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _pem(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def _key_id(key: ec.EllipticCurvePublicKey) -> str:
-    der = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return hashlib.sha256(der).hexdigest()
-
-
-def _not_a_key(
-    where: str, kind: str, error: type[EvidenceError | PolicyError] = EvidenceError
-) -> EvidenceError | PolicyError:
-    fix = "make a pair with `modelwarden keys new`"
-    return error(f"key {where}", f"an unencrypted PEM {kind} key on P-256", "something else", fix)

@@ -23,9 +23,9 @@ from modelwarden.documents import read_json
 from modelwarden.evidence import read_verdict
 from modelwarden.jobs.filing import find_claims
 from modelwarden.jobs.session import Session
+from modelwarden.keys import new_key
 from modelwarden.page import Cell, Section, summary_page
 from modelwarden.report import Claim, Decision, Figure, Series
-from modelwarden.signing import new_key
 from modelwarden.store import Store
 from s3 import ENVIRONMENT, serve
 

@@ -15,6 +15,7 @@ from modelwarden.errors import (
     Rejected,
     StoreError,
 )
+from modelwarden.evidence import SUFFIX
 from modelwarden.jobs import filing, session
 from modelwarden.jobs.check import check
 from modelwarden.report import canonical
@@ -77,18 +78,18 @@ def test_running_every_step_again_changes_nothing(done):
 def targets(shop):
     """Return what a decision rests on, by name."""
     decided = shop.payload(shop.decision)["predicate"]
-    uris = [entry["uri"] for entry in decided["inputAttestations"]]
-    statement = next(uri for uri in uris if "/sift/" in uri)
+    statement = shop.payload(shop.statement("sift"))["predicate"]["modelwarden"]
     return {
         "model": f"{shop.uri}/model.joblib",
-        "report": shop.payload(statement)["predicate"]["modelwarden"]["report"]["uri"],
-        "statement": statement,
+        "report": statement["report"]["uri"],
+        "statements": decided["inputAttestations"][0]["uri"],
+        "ruling": decided["modelwarden"]["ruling"]["uri"],
         "decision": shop.decision,
         "policy": f"{shop.uri}/policy.yaml",
     }
 
 
-@pytest.mark.parametrize("what", ["model", "report", "statement", "decision", "policy"])
+@pytest.mark.parametrize("what", ["model", "report", "statements", "ruling", "decision", "policy"])
 def test_refuses_after_one_flipped_byte(done, what):
     with changed(done, targets(done)[what]), Store() as store:
         with pytest.raises((EvidenceError, PolicyError)):
@@ -134,7 +135,7 @@ def test_denies_a_statement_that_says_otherwise_than_its_report(shop):
     assert any("report that the statement speaks for" in note for note in decision.notes)
 
 
-@pytest.mark.parametrize("what", ["report", "statement", "decision"])
+@pytest.mark.parametrize("what", ["report", "statements", "ruling", "decision"])
 def test_refuses_when_something_under_the_decision_is_gone(done, what):
     target = targets(done)[what]
     body = done.read(target)
@@ -160,7 +161,7 @@ def test_evidence_holds_no_row_of_data(done):
     with Store() as store:
         for uri in store.list(done.evidence + "/"):
             assert cell not in store.read(uri)
-            if uri.endswith(".jsonl"):
+            if uri.endswith(SUFFIX) and "/sha256/" not in uri:
                 assert cell not in canonical(done.payload(uri))
 
 
@@ -172,10 +173,12 @@ def test_a_page_opens_in_a_browser(done):
     assert head["ContentType"] == "text/html"
 
 
-def test_statements_are_small(done):
+def test_everything_signed_is_small_enough_for_kms(done):
     with Store() as store:
-        for uri in store.list(done.evidence + "/statements/"):
-            assert len(canonical(done.payload(uri))) < 4096
+        signed = [uri for uri in store.list(done.evidence + "/") if uri.endswith(f"1{SUFFIX}")]
+    assert {uri.split("/")[4] for uri in signed} == {"statements", "decisions"}
+    for uri in signed:
+        assert len(canonical(done.payload(uri))) < 4096 - 100  # and DSSE's own words
 
 
 def test_an_object_that_changed_between_check_and_gate_denies(shop):

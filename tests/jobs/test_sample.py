@@ -7,7 +7,7 @@ import pytest
 
 from modelwarden.errors import ConflictError, InputError
 from modelwarden.jobs.sample import sample
-from modelwarden.signing import new_key
+from modelwarden.keys import new_key
 
 
 @pytest.fixture

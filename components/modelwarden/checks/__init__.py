@@ -17,6 +17,7 @@ CHECKS: Mapping[str, Card] = {
     "integrity": Card(
         function="modelwarden.checks.integrity:integrity",
         summary="Hold a table against a Great Expectations suite.",
+        risks=("AML.T0059", "AML.T0010.002", "ML02:2023", "NISTAML.013"),
         inputs={"data": "table", "suite": "file"},
         options={},
         metrics={
@@ -30,6 +31,7 @@ CHECKS: Mapping[str, Card] = {
     "roni": Card(
         function="modelwarden.checks.roni:roni",
         summary="Reject training rows with a negative impact (RONI).",
+        risks=("AML.T0020", "AML.T0043.004", "ML02:2023", "NISTAML.013", "NISTAML.023"),
         inputs={"train": "table", "trusted": "table", "estimator": "estimator"},
         optional=("trusted", "estimator"),
         options={
@@ -78,6 +80,7 @@ CHECKS: Mapping[str, Card] = {
     "restore": Card(
         function="modelwarden.checks.restore:restore",
         summary="Put rows back that RONI rejected and people found clean.",
+        risks=("AML.T0020", "ML02:2023", "NISTAML.013"),
         inputs={"filtered": "table", "train": "table", "rows": "table"},
         chained=("train", "rows"),
         options={"restore": str},
@@ -97,6 +100,7 @@ CHECKS: Mapping[str, Card] = {
     "evasion": Card(
         function="modelwarden.checks.evasion:evasion",
         summary="Attack a model with small perturbations.",
+        risks=("AML.T0015", "AML.T0043.001", "ML01:2023", "NISTAML.022", "NISTAML.025"),
         inputs={"model": "model", "evaluation": "table"},
         options={"target": str, "epsilon": 0.1, "rows": 300, "queries": 400, "seed": 0},
         metrics={
@@ -119,6 +123,7 @@ CHECKS: Mapping[str, Card] = {
     "model_file": Card(
         function="modelwarden.checks.model_file:model_file",
         summary="Refuse a model file that could execute code.",
+        risks=("AML.T0011.000", "AML.T0018.002", "AML.T0010.003", "ML06:2023", "NISTAML.051"),
         inputs={"model": "file"},
         options={},
         metrics={

@@ -129,7 +129,8 @@ def check(
         written = {n: uri for n, uri in wanted.items() if uri and n in findings.tables}
         for table, uri in written.items():
             session.data.put_once(uri, findings.tables[table])
-        asked = Asked(name, card.subject, asked_options, {n: f.sha256 for n, f in files.items()})
+        digests = {n: f.sha256 for n, f in files.items()}
+        asked = Asked(name, card.subject, asked_options, digests, card.risks)
         return _record(session, signer, evidence, asked, findings, written, started)
 
 

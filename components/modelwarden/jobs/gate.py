@@ -1,10 +1,19 @@
 """Decide whether a model may be deployed."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from modelwarden.checks import cards
-from modelwarden.evidence import Verdict, decision_statement, decisions_folder
+from modelwarden.evidence import (
+    SUFFIX,
+    Blob,
+    Verdict,
+    decision_statement,
+    decisions_folder,
+    ruling_document,
+)
 from modelwarden.jobs.filing import Filed, file_statement, find_claims
+from modelwarden.jobs.ledger import find_current
 from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.page import decision_page
 from modelwarden.policy import Policy, judge
@@ -81,20 +90,30 @@ def gate(
         session.records.probe(evidence)
         rules, roles = session.policy(policy), session.trust(trust)
         digest = session.data.get(model).sha256
-        found = find_claims(session.records, evidence, digest, roles)
+        last = (
+            find_current(session.records, evidence, rules.action, roles) if rules.compares else ""
+        )
+        found = find_claims(session.records, evidence, [digest, *filter(None, [last])], roles)
         moment = now()
-        decision = judge(rules, digest, found.claims, cards(), moment)
-        decision = replace(decision, notes=(*decision.notes, *found.ignored[:20]))
-        uris = {claim.sha256: claim.uri for claim in found.claims}
+        decision = judge(rules, digest, found.claims, cards(), moment, last)
+        decision = replace(decision, notes=(*decision.notes, *sorted(found.ignored)[:20]))
+        lines = b"".join(found.lines[used] for used in decision.used)
         verdict = Verdict(
             model=digest,
             policy=rules.sha256,
             action=rules.action,
             decided=moment.isoformat(),
+            ruling=_put(session, evidence, ruling_document(decision)),
+            statements=_put(session, evidence, lines, SUFFIX),
             decision=decision,
-            attestations=tuple((uris[used], used) for used in decision.used),
+            current=last,
         )
         return _record(session, signer, evidence, verdict, rules, model, policy)
+
+
+def _put(session: Session, evidence: str, body: bytes, suffix: str = "") -> Blob:
+    uri = session.records.put_blob(evidence, body, suffix=suffix)
+    return Blob(uri, sha256(body).hexdigest())
 
 
 def _record(

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
-from modelwarden.errors import ConflictError, Rejected
-from modelwarden.evidence import read_time
+from modelwarden.documents import read_time
+from modelwarden.errors import ConflictError, InputError, Rejected
+from modelwarden.jobs.filing import file_statement
+from modelwarden.jobs.ledger import releases
 from modelwarden.jobs.session import Connections, Session, now
+from modelwarden.jobs.shelf import Shelf
 from modelwarden.jobs.verify import Verified, verify_in
 from modelwarden.policy import CLOCK_SKEW
+from modelwarden.releases import Release, release_statement, releases_folder
 from modelwarden.report import Json, canonical
+from modelwarden.signing import Signer
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,14 @@ def release(
     evidence: str,
     to: str,
     run: str,
+    key: str = "",
     connections: Connections | None = None,
 ) -> Released:
     """Verify a decision, consume it, and publish the very bytes that were verified.
 
     A decision is consumed by one run; the same run may try again after a fault. What is published
-    lies under the model's digest and is never overwritten, the manifest last.
+    lies under the model's digest and is never overwritten, the manifest last. Beside the model lies
+    all that `verify` read, so that the folder of a release can be verified offline.
 
     Parameters
     ----------
@@ -59,6 +66,9 @@ def release(
         Prefix of published models.
     run : str
         Name of this run, the same when it is tried again.
+    key : str, default=""
+        A key whose role may ``release``: the release is then recorded as the current one. Policies
+        that compare with the current release, or refuse superseded ones, need it.
     connections : Connections, optional
         Where data and evidence are.
 
@@ -69,29 +79,71 @@ def release(
     Raises
     ------
     Rejected
-        If the decision denies, is too old, or was consumed by another run.
+        If the decision or its approvals do not hold, are too old, or were consumed by another run.
     EvidenceError
         If anything is not what was signed.
     """
+    signer = Signer.open(key) if key else None
     with Session(connections) as session:
-        verified = verify_in(session, decision, model=model, policy=policy, trust=trust)
+        asked = {"model": model, "policy": policy, "trust": trust}
+        verified = verify_in(session, decision, **asked, fresh_at=now())
+        if signer is None and (verified.policy.compares or verified.policy.refuse_superseded):
+            fix = "the policy looks at the current release"
+            raise InputError("key", "a key that may release", "nothing", fix)
         _refuse_an_old_one(verified, decision)
         _consume(session, evidence, verified, decision, run)
-        digest = verified.model.sha256
-        folder = f"{to.rstrip('/')}/{digest}"
-        session.data.put_once(f"{folder}/model", verified.model.path)
-        session.data.put_once(f"{folder}/decision.intoto.jsonl", verified.envelope.path)
-        manifest = {
-            "action": verified.verdict.action,
-            "model": {"uri": f"{folder}/model", "sha256": digest},
-            "decision": {
-                "uri": f"{folder}/decision.intoto.jsonl",
-                "sha256": verified.envelope.sha256,
-            },
-        }
-        uri = f"{folder}/release.json"
-        session.data.put_once(uri, canonical(manifest))
-        return Released(uri, f"{folder}/model", digest)
+        published = _publish(session, verified, to)
+        if signer is not None:
+            _record(session, signer, trust, evidence, verified, published, run)
+        return published
+
+
+def _publish(session: Session, verified: Verified, to: str) -> Released:
+    """Write the model, the decision and all it rests on; the manifest, which names them, last."""
+    digest = verified.model.sha256
+    model = f"{to.rstrip('/')}/{digest}/model"
+    folder = f"{to.rstrip('/')}/{digest}/{verified.sha256}"
+    session.data.put_once(model, verified.model.path)
+    session.data.put_once(f"{folder}/decision.intoto.jsonl", verified.envelope)
+    for name, body in verified.evidence.items():
+        session.data.put_once(f"{folder}/{name}", body)
+    manifest = {
+        "action": verified.verdict.action,
+        "model": {"uri": model, "sha256": digest},
+        "decision": {"uri": f"{folder}/decision.intoto.jsonl", "sha256": verified.sha256},
+    }
+    uri = f"{folder}/release.json"
+    session.data.put_once(uri, canonical(manifest))
+    return Released(uri, model, digest)
+
+
+def _record(
+    session: Session,
+    signer: Signer,
+    trust: str,
+    evidence: str,
+    verified: Verified,
+    published: Released,
+    run: str,
+) -> None:
+    """Sign an entry of the record of releases, unless this decision has one."""
+    action = verified.verdict.action
+    shelf = Shelf(session.records, evidence)
+    entries = releases(shelf, action, session.trust(trust))
+    if any(entry.decision == verified.sha256 for entry in entries):
+        return
+    entry = Release(
+        number=max((entry.number for entry in entries), default=0) + 1,
+        model=verified.model.sha256,
+        decision=verified.sha256,
+        action=action,
+        run=run,
+        manifest=published.uri,
+        released=now(),
+    )
+    folder = releases_folder(shelf.place, action)
+    statement = release_statement(entry)
+    file_statement(session.records, signer, statement, [folder], f"{entry.number:08d}")
 
 
 def _refuse_an_old_one(verified: Verified, decision: str) -> None:
@@ -102,7 +154,7 @@ def _refuse_an_old_one(verified: Verified, decision: str) -> None:
 
 
 def _consume(session: Session, evidence: str, verified: Verified, decision: str, run: str) -> None:
-    marker = f"{evidence.rstrip('/')}/consumed/{verified.envelope.sha256}"
+    marker = f"{evidence.rstrip('/')}/consumed/{verified.sha256}"
     try:
         session.records.put_once(marker, run.encode())
     except ConflictError as error:

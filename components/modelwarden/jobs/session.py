@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 
 from modelwarden.checks import cards
+from modelwarden.errors import InputError
 from modelwarden.policy import Policy
 from modelwarden.signing import Trust
 from modelwarden.store import Connection, Store
@@ -35,9 +36,18 @@ class Connections:
 
 
 class Session:
-    """The stores of one job; what they fetched is gone when the session ends."""
+    """The stores of one job; what they fetched is gone when the session ends.
 
-    def __init__(self, connections: Connections | None = None) -> None:
+    Parameters
+    ----------
+    connections : Connections, optional
+        Where data and evidence are.
+    offline : bool, default=False
+        Whether only files may be read, and nothing over a network.
+    """
+
+    def __init__(self, connections: Connections | None = None, *, offline: bool = False) -> None:
+        self.offline = offline
         given = connections or Connections()
         data, evidence = given.data or Connection(), given.evidence or _evidence_connection()
         self.data = Store(data)
@@ -58,6 +68,13 @@ class Session:
     ) -> None:
         self._open.close()
 
+    def require_local(self, *uris: str) -> None:
+        """Refuse what is not a file, if the session is offline."""
+        for uri in uris:
+            if self.offline and "://" in uri and not uri.startswith("file://"):
+                fix = "copy it here first, or leave offline out"
+                raise InputError(uri, "a local file", "a URI that needs a network", fix)
+
     def policy(self, uri: str) -> Policy:
         """Read a policy file."""
         return Policy.read(self.data.read(uri), uri, cards())
@@ -66,6 +83,7 @@ class Session:
         """Read a trust file and the keys beside it."""
 
         def fetch(name: str) -> bytes:
+            self.require_local(name)
             absolute = "://" in name or name.startswith("/")
             return self.data.read(name if absolute else f"{uri.rpartition('/')[0] or '.'}/{name}")
 

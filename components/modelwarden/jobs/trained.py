@@ -8,7 +8,13 @@ from modelwarden.signing import Signer
 
 
 def trained(
-    model: str, *, data: str, evidence: str, key: str, connections: Connections | None = None
+    model: str,
+    *,
+    data: str,
+    evidence: str,
+    key: str,
+    author: str = "",
+    connections: Connections | None = None,
 ) -> Filed:
     """Sign the builder's statement that a model came from a table.
 
@@ -22,7 +28,10 @@ def trained(
     evidence : str
         Prefix for the statement.
     key : str
-        The builder's key: a PEM file or ``env:NAME``.
+        The builder's key: a PEM file, ``env:NAME`` or ``awskms:NAME``.
+    author : str, default=""
+        Who built the model, by their name in the trust file. Where a policy demands approvals, an
+        author must be named, and must not approve.
     connections : Connections, optional
         Where data and evidence are.
 
@@ -37,7 +46,8 @@ def trained(
             "model": session.data.get(model).sha256,
             "data": session.data.get(data).sha256,
         }
-        asked = Asked(TRAINED, "model", {}, digests)
+        options = {"author": author.strip().casefold()} if author.strip() else {}
+        asked = Asked(TRAINED, "model", options, digests)
         when = Circumstances(started, now().isoformat(), environment())
         folder = f"{statements_folder(evidence, digests['model'])}/{TRAINED}"
         statement = provenance_statement(asked, when)
