@@ -3,14 +3,18 @@
 import base64
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
+import pyotp
 from sklearn.linear_model import LogisticRegression
 
 from modelwarden.evidence import SUFFIX
+from modelwarden.jobs.approve import approve, confirm
 from modelwarden.jobs.check import check
 from modelwarden.jobs.gate import gate
 from modelwarden.jobs.release import release
@@ -26,7 +30,11 @@ ROLES = {
     "model": ["weigh"],
     "builder": ["trained"],
     "gate": ["decision"],
+    "desk": ["second_factor"],
+    "releaser": ["release", "revoke"],
 }
+PEOPLE = ("alice", "bob", "carol")
+SECRETS = {person: base64.b32encode(person.encode() * 8).decode().rstrip("=") for person in PEOPLE}
 POLICY = """\
 version: 1
 action: deploy:test
@@ -47,7 +55,7 @@ class Shop:
 
     uri: str
     keys: dict[str, str]
-    s3: S3
+    s3: S3 | None
 
     def put(self, name, body):
         with Store() as store:
@@ -58,10 +66,18 @@ class Shop:
         with Store() as store:
             return store.read(uri, max_bytes=1 << 24)
 
+    def overwrite(self, uri, body):
+        """Put something over what is there, as an attacker would."""
+        if self.s3 is None:
+            Path(uri).chmod(0o600)
+            Path(uri).write_bytes(body)
+        else:
+            self.s3.overwrite(uri, body)
+
     def flip(self, uri, position=None):
         body = bytearray(self.read(uri))
         body[len(body) // 2 if position is None else position] ^= 1
-        self.s3.overwrite(uri, bytes(body))
+        self.overwrite(uri, bytes(body))
 
     def payload(self, uri):
         return json.loads(base64.b64decode(json.loads(self.read(uri))["payload"]))
@@ -105,10 +121,10 @@ class Shop:
         joblib.dump(LogisticRegression().fit(table[["a", "b"]], table["label"]), body)
         return self.put("model.joblib", body.getvalue())
 
-    def say_trained(self, rows="kept.csv", key="builder"):
+    def say_trained(self, rows="kept.csv", key="builder", author=""):
         model = f"{self.uri}/model.joblib"
         data = f"{self.uri}/{rows}"
-        return trained(model, data=data, evidence=self.evidence, key=self.keys[key])
+        return trained(model, data=data, evidence=self.evidence, key=self.keys[key], author=author)
 
     def inspect(self, key="model"):
         inputs = {"model": f"{self.uri}/model.joblib"}
@@ -118,16 +134,26 @@ class Shop:
         model = f"{self.uri}/model.joblib"
         return gate(model, evidence=self.evidence, key=self.keys[key], **self.judged_by)
 
-    def verify(self, decision):
-        return verify(decision, model=f"{self.uri}/model.joblib", **self.judged_by)
+    def verify(self, decision, **more):
+        return verify(decision, model=f"{self.uri}/model.joblib", **{**self.judged_by, **more})
 
-    def release(self, decision, run="run-1", to="releases"):
+    def approve(self, decision, person, key=""):
+        key, trust = self.keys[key or person], self.judged_by["trust"]
+        return approve(decision, approver=person, key=key, trust=trust)
+
+    def confirm(self, decision, person, code="", key="desk"):
+        code = code or code_of(person)
+        given = {"secret": SECRETS[person], "key": self.keys[key], "trust": self.judged_by["trust"]}
+        return confirm(decision, approver=person, code=code, **given)
+
+    def release(self, decision, run="run-1", to="releases", key=""):
         return release(
             decision,
             model=f"{self.uri}/model.joblib",
             evidence=self.evidence,
             to=f"{self.uri}/{to}",
             run=run,
+            key=key and self.keys[key],
             **self.judged_by,
         )
 
@@ -152,17 +178,52 @@ def make_table(rows, seed):
     return frame.assign(label=(points.sum(axis=1) + random.normal(0, 0.3, rows) > 0).astype(int))
 
 
+def code_of(person, steps=0):
+    """Return what a person's authenticator shows now, or some steps of 30 s later."""
+    moment = datetime.now(UTC) + timedelta(seconds=30 * steps)
+    return pyotp.TOTP(SECRETS[person]).at(moment)
+
+
+def make_keys(folder):
+    """Write a key pair for everybody; return paths and the trust file."""
+    keys, public = {}, {}
+    for name in (*ROLES, *PEOPLE, "stranger"):
+        private, pem = new_key("ed25519" if name == "bob" else "p256")
+        (folder / f"{name}.pem").write_bytes(private)
+        keys[name], public[name] = str(folder / f"{name}.pem"), pem.decode()
+    signers = {role: {"may": may, "keys": [public[role]]} for role, may in ROLES.items()}
+    people = {person: {"keys": [public[person]]} for person in PEOPLE}
+    return keys, canonical({"signers": signers, "approvers": people})
+
+
 def open_shop(s3, folder):
-    keys, signers = {}, {}
-    for role in (*ROLES, "stranger"):
-        private, public = new_key()
-        (folder / f"{role}.pem").write_bytes(private)
-        keys[role] = str(folder / f"{role}.pem")
-        if role in ROLES:
-            signers[role] = {"may": ROLES[role], "keys": [public.decode()]}
+    keys, trust = make_keys(folder)
     shop = Shop(s3.bucket(), keys, s3)
     shop.put("train.csv", make_table(120, 0).to_csv(index=False).encode())
     shop.put("trusted.csv", make_table(100, 1).to_csv(index=False).encode())
     shop.put("policy.yaml", POLICY.encode())
-    shop.put("trust.yaml", canonical({"signers": signers}))
+    shop.put("trust.yaml", trust)
     return shop
+
+
+def open_stall(folder, policy, author="carol", model=b"a model"):
+    """Return a shop of local files with one cheap check, where a decision can be made at once."""
+    (folder / "keys").mkdir(parents=True)
+    keys, trust = make_keys(folder / "keys")
+    stall = Shop(str(folder / "stall"), keys, None)
+    stall.put("policy.yaml", policy.encode())
+    stall.put("trust.yaml", trust)
+    stall.put("kept.csv", b"a,label\n1,0\n")
+    return restock(stall, model, author)
+
+
+def restock(stall, model, author="carol"):
+    """Let a builder replace the model, and the checks speak about it."""
+    uri = f"{stall.uri}/model.joblib"
+    if Path(uri).exists():
+        stall.overwrite(uri, model)
+    else:
+        stall.put("model.joblib", model)
+    stall.say_trained(author=author)
+    stall.inspect()
+    return stall

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelwarden.store import Connection
 
 
-class _JobOperator(BaseOperator):
+class JobOperator(BaseOperator):
     """What all operators share: where S3 is, and what an error means to Airflow.
 
     Parameters
@@ -55,7 +55,7 @@ class _JobOperator(BaseOperator):
             context["ti"].xcom_push(key=name, value=value)
 
 
-class CheckOperator(_JobOperator):
+class CheckOperator(JobOperator):
     """Run one check; the subclasses below say which, and may be imitated for your own.
 
     Pushes ``return_value`` (check, success, failures, metrics, URIs) and the URI of each table that
@@ -72,7 +72,7 @@ class CheckOperator(_JobOperator):
     """
 
     check: ClassVar[str]
-    template_fields: Sequence[str] = (*_JobOperator.template_fields, "evidence", "key", "on_fail")
+    template_fields: Sequence[str] = (*JobOperator.template_fields, "evidence", "key", "on_fail")
 
     def __init__(
         self, *, evidence: str = "", key: str = "", on_fail: str = "record", **kwargs: Any
@@ -85,7 +85,7 @@ class CheckOperator(_JobOperator):
         from modelwarden.jobs.check import check
         from modelwarden.work import Work
 
-        with _translated():
+        with translated():
             known = card(self.check)
             if self.on_fail not in ("record", "fail"):
                 raise InputError("on_fail", "record or fail", repr(self.on_fail))
@@ -222,36 +222,41 @@ class ModelFileOperator(CheckOperator):
         self.model = model
 
 
-class RecordTrainingOperator(_JobOperator):
+class RecordTrainingOperator(JobOperator):
     """Sign which table a model was trained on: :func:`modelwarden.jobs.trained.trained`."""
 
     template_fields: Sequence[str] = (
-        *_JobOperator.template_fields,
+        *JobOperator.template_fields,
         "model",
         "data",
         "evidence",
         "key",
+        "author",
     )
 
-    def __init__(self, *, model: str, data: str, evidence: str, key: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, model: str, data: str, evidence: str, key: str, author: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.model, self.data, self.evidence, self.key = model, data, evidence, key
+        self.author = author
 
     def execute(self, context: Any) -> str:
         """Return the URI of the statement."""
         from modelwarden.jobs.trained import trained
 
-        with _translated():
+        with translated():
             return trained(
                 self.model,
                 data=self.data,
                 evidence=self.evidence,
                 key=self.key,
+                author=self.author,
                 connections=self._connections(),
             ).uri
 
 
-class DeploymentGateOperator(_JobOperator):
+class DeploymentGateOperator(JobOperator):
     """Decide whether a model may be deployed: :func:`modelwarden.jobs.gate.gate`.
 
     Runs even when checks crashed (``trigger_rule="all_done"``): what is missing denies, and the
@@ -270,7 +275,7 @@ class DeploymentGateOperator(_JobOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_JobOperator.template_fields,
+        *JobOperator.template_fields,
         "model",
         "policy",
         "evidence",
@@ -300,7 +305,7 @@ class DeploymentGateOperator(_JobOperator):
         """Decide, push the decision, then block."""
         from modelwarden.jobs.gate import gate
 
-        with _translated():
+        with translated():
             if self.on_block not in ("fail", "record"):
                 raise InputError("on_block", "fail or record", repr(self.on_block))
             ruling = gate(
@@ -318,7 +323,7 @@ class DeploymentGateOperator(_JobOperator):
         return result
 
 
-class VerifyDecisionOperator(_JobOperator):
+class VerifyDecisionOperator(JobOperator):
     """Re-check a decision and all it rests on: :func:`modelwarden.jobs.verify.verify`.
 
     Put it right before every use of the model. A task marked green by hand does not help: the
@@ -326,7 +331,7 @@ class VerifyDecisionOperator(_JobOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_JobOperator.template_fields,
+        *JobOperator.template_fields,
         "decision",
         "model",
         "policy",
@@ -343,7 +348,7 @@ class VerifyDecisionOperator(_JobOperator):
         """Return the SHA-256 of the model that may be used."""
         from modelwarden.jobs.verify import verify
 
-        with _translated():
+        with translated():
             return verify(
                 self.decision,
                 model=self.model,
@@ -353,11 +358,11 @@ class VerifyDecisionOperator(_JobOperator):
             ).model
 
 
-class ReleaseOperator(_JobOperator):
+class ReleaseOperator(JobOperator):
     """Publish a model whose decision holds, once: :func:`modelwarden.jobs.release.release`."""
 
     template_fields: Sequence[str] = (
-        *_JobOperator.template_fields,
+        *JobOperator.template_fields,
         "decision",
         "model",
         "policy",
@@ -365,6 +370,7 @@ class ReleaseOperator(_JobOperator):
         "evidence",
         "to",
         "run_name",
+        "key",
     )
 
     def __init__(
@@ -377,17 +383,18 @@ class ReleaseOperator(_JobOperator):
         evidence: str,
         to: str,
         run_name: str = "{{ dag.dag_id }}/{{ run_id }}",
+        key: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.decision, self.model, self.policy, self.trust = decision, model, policy, trust
-        self.evidence, self.to, self.run_name = evidence, to, run_name
+        self.evidence, self.to, self.run_name, self.key = evidence, to, run_name, key
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Return where the model was published."""
         from modelwarden.jobs.release import release
 
-        with _translated():
+        with translated():
             return release(
                 self.decision,
                 model=self.model,
@@ -396,12 +403,13 @@ class ReleaseOperator(_JobOperator):
                 evidence=self.evidence,
                 to=self.to,
                 run=self.run_name,
+                key=self.key,
                 connections=self._connections(),
             ).as_json()
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn what a retry cannot change into a final failure; let the rest be retried."""
     try:
         yield

@@ -20,7 +20,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "ModelWarden",
-                "python-modules": ["modelwarden.airflow_operators"],
+                "python-modules": ["modelwarden.airflow_operators", "modelwarden.airflow_approval"],
             }
         ],
     }

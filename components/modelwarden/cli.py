@@ -41,6 +41,7 @@ def cli() -> None:
       check ...      measure data and model; signed when given --key
       trained        say which table the model came from
       gate           judge all evidence by a policy; sign the decision
+      approve        people other than the author sign it, if the policy asks
       verify         re-check the decision before the model is used
       release        verify, then publish the model once
     """
@@ -138,11 +139,13 @@ def _run_check(name: str, card: Card, given: Mapping[str, Any]) -> None:
 @click.option("--data", required=True, help="URI of the table it was trained on.")
 @click.option("--evidence", required=True, help="Prefix for the statement.")
 @click.option("--key", required=True, help="The builder's key: a PEM file or env:NAME.")
-def trained(model: str, data: str, evidence: str, key: str) -> None:
+@click.option("--author", default="", help="Who built it; must not be who approves it.")
+def trained(model: str, data: str, evidence: str, key: str, author: str) -> None:
     """Sign which table MODEL was trained on. Every policy asks for it."""
     from modelwarden.jobs.trained import trained as job
 
-    _print_places({"statement": job(model, data=data, evidence=evidence, key=key).uri})
+    filed = job(model, data=data, evidence=evidence, key=key, author=author)
+    _print_places({"statement": filed.uri})
 
 
 @cli.command()
@@ -171,12 +174,18 @@ def gate(model: str, policy: str, evidence: str, trust: str, key: str, output: s
 @click.option("--model", required=True, help="URI of the model that is about to be used.")
 @_policy
 @_trust
+@click.option("--offline", default="", help="Folder copied from the evidence or from a release.")
 @_output
-def verify(decision: str, model: str, policy: str, trust: str, output: str) -> None:
+def verify(decision: str, model: str, policy: str, trust: str, offline: str, output: str) -> None:
     """Re-check DECISION and all it rests on; read-only. Exit 0 only when it allows MODEL."""
     from modelwarden.jobs.verify import verify as job
 
-    verdict = job(decision, model=model, policy=policy, trust=trust)
+    try:
+        verdict = job(decision, model=model, policy=policy, trust=trust, offline=offline)
+    except Rejected as rejected:
+        if output == "json":
+            _print_json({"allow": False, "reasons": list(rejected.reasons)})
+        raise
     if output == "json":
         rules = _rules(verdict.decision)
         _print_json({"allow": True, "model": verdict.model, "rules": rules})
@@ -187,22 +196,120 @@ def verify(decision: str, model: str, policy: str, trust: str, output: str) -> N
 
 @cli.command()
 @click.argument("decision")
+@click.option("--as", "approver", required=True, help="Your name in the trust file.")
+@click.option("--key", required=True, help="Your own key: a PEM file or env:NAME.")
+@_trust
+def approve(decision: str, approver: str, key: str, trust: str) -> None:
+    """Sign that you approve of DECISION. It counts once your one-time code is confirmed."""
+    from modelwarden.jobs.approve import approve as job
+
+    _print_places({"approval": job(decision, approver=approver, key=key, trust=trust).uri})
+
+
+@cli.command()
+@click.argument("decision")
+@click.option("--as", "approver", required=True, help="Who approves, as in the trust file.")
+@click.option("--secret", required=True, help="Their shared secret: a file or env:NAME.")
+@click.option("--key", required=True, help="The desk's key: a PEM file or env:NAME.")
+@_trust
+@click.option("--code", prompt=True, hide_input=True, help="Their one-time code; asked if absent.")
+def confirm(decision: str, approver: str, secret: str, key: str, trust: str, code: str) -> None:
+    """Compare an approver's one-time code, and sign that it was right. For the desk."""
+    from modelwarden.jobs.approve import confirm as job
+    from modelwarden.keys import read_secret
+
+    shared = read_secret(secret).decode(errors="replace")
+    done = job(decision, approver=approver, code=code, secret=shared, key=key, trust=trust)
+    if not done.accepted:
+        raise Rejected(approver, (f"{done.why} ({done.left} tries left)",), decision)
+    _print_places({"confirmed": approver})
+
+
+class _Releases(click.Group):
+    """Lets ``release DECISION`` stand for ``release publish DECISION``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in front of what is no command."""
+        if args and args[0] not in (*self.commands, "-h", "--help"):
+            args = ["publish", *args]
+        return super().parse_args(ctx, args)
+
+
+@cli.group(name="release", cls=_Releases)
+def release_group() -> None:
+    r"""Publish a model, see what was published, call a model back.
+
+    `release DECISION ...` is short for `release publish DECISION ...`.
+    """
+
+
+_evidence = click.option("--evidence", required=True, help="Evidence prefix.")
+
+
+@release_group.command(name="publish")
+@click.argument("decision")
 @click.option("--model", required=True, help="URI of the model to publish.")
 @_policy
 @_trust
-@click.option("--evidence", required=True, help="Prefix where the use of the decision is noted.")
+@_evidence
 @click.option("--to", required=True, help="Prefix of published models.")
 @click.option("--run", required=True, help="Name of this run; the same when it is tried again.")
-def release(
-    decision: str, model: str, policy: str, trust: str, evidence: str, to: str, run: str
-) -> None:
+@click.option("--key", default="", help="A key that may release: records it as the current one.")
+def release_publish(decision: str, **given: Any) -> None:
     """Verify DECISION, then publish MODEL once, under its digest."""
     from modelwarden.jobs.release import release as job
 
-    published = job(
-        decision, model=model, policy=policy, trust=trust, evidence=evidence, to=to, run=run
-    )
+    published = job(decision, **given)
     _print_places({"release": published.uri, "model": published.model})
+
+
+@release_group.command(name="list")
+@_evidence
+@_trust
+@click.option("--action", required=True, help="What the policy calls its action.")
+@_output
+def release_list(evidence: str, trust: str, action: str, output: str) -> None:
+    """List what was released, the oldest first, and what became of it."""
+    from modelwarden.jobs.ledger import list_releases
+
+    entries = list_releases(evidence, trust=trust, action=action)
+    if output == "json":
+        _print_json([entry.as_json() for entry in entries])
+        return
+    for entry in entries:
+        release = entry.release
+        when = f"{release.released:%Y-%m-%d %H:%M}"
+        click.echo(f"{release.number:>4}  {when}  {release.model[:12]}  {entry.state}")
+
+
+@release_group.command(name="show")
+@click.argument("number", type=int)
+@_evidence
+@_trust
+@click.option("--action", required=True, help="What the policy calls its action.")
+def release_show(number: int, evidence: str, trust: str, action: str) -> None:
+    """Print all that is recorded of release NUMBER, as JSON."""
+    from modelwarden.jobs.ledger import list_releases
+
+    entries = list_releases(evidence, trust=trust, action=action)
+    found = [entry.as_json() for entry in entries if entry.release.number == number]
+    if not found:
+        known = ", ".join(str(entry.release.number) for entry in entries) or "none"
+        raise InputError("release", f"one of {known}", str(number))
+    _print_json(found[-1])
+
+
+@release_group.command(name="revoke")
+@click.argument("model")
+@_evidence
+@click.option("--reason", required=True, help="Why; everybody who is refused reads it.")
+@click.option("--key", required=True, help="A key that may revoke: a PEM file or env:NAME.")
+def release_revoke(model: str, evidence: str, reason: str, key: str) -> None:
+    """Call MODEL (its SHA-256) back: from now on verify refuses it."""
+    from modelwarden.jobs.ledger import revoke
+
+    filed = revoke(model, evidence=evidence, reason=reason, key=key)
+    _print_places({"revocation": filed.uri})
 
 
 @cli.group(name="policy")

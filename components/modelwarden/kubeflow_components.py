@@ -257,7 +257,9 @@ def model_file(
 
 
 @_component()
-def record_training(model: Input[Model], data: Input[Dataset], evidence: str, key: str) -> str:
+def record_training(
+    model: Input[Model], data: Input[Dataset], evidence: str, key: str, author: str = ""
+) -> str:
     """Sign which table a model was trained on.
 
     Args:
@@ -265,13 +267,14 @@ def record_training(model: Input[Model], data: Input[Dataset], evidence: str, ke
         data: The table.
         evidence: Prefix for the statement.
         key: The builder's key, a PEM file or env:NAME.
+        author: Who built the model; must not be who approves it.
 
     Returns:
         URI of the statement.
     """
     from modelwarden.jobs.trained import trained
 
-    return trained(model.path, data=data.path, evidence=evidence, key=key).uri
+    return trained(model.path, data=data.path, evidence=evidence, key=key, author=author).uri
 
 
 @_component()
@@ -332,6 +335,7 @@ def release(
     evidence: str,
     to: str,
     run: str,
+    key: str = "",
 ) -> str:
     """Publish a model whose decision holds, once.
 
@@ -343,6 +347,7 @@ def release(
         evidence: Prefix where it is noted that the decision was used.
         to: Prefix of published models.
         run: Name of this run, such as dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        key: A key that may release, which records it as the current one; "" for none.
 
     Returns:
         URI of the release's manifest.
@@ -350,7 +355,14 @@ def release(
     from modelwarden.jobs.release import release
 
     return release(
-        decision, model=model.path, policy=policy, trust=trust, evidence=evidence, to=to, run=run
+        decision,
+        model=model.path,
+        policy=policy,
+        trust=trust,
+        evidence=evidence,
+        to=to,
+        run=run,
+        key=key,
     ).uri
 
 

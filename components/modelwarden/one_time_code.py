@@ -42,11 +42,11 @@ def matching_step(secret: str, code: str, now: datetime, where: str) -> int | No
     text = secret.strip()
     if not text:
         raise InputError(where, "a base32 secret", "nothing", "set it where the desk runs")
-    totp = pyotp.TOTP(text)
-    step = int(now.timestamp()) // totp.interval
     try:
+        totp = pyotp.TOTP(text)
+        step = int(now.timestamp()) // totp.interval
         steps = {totp.generate_otp(step + n): step + n for n in range(-WINDOW, WINDOW + 1)}
     except (binascii.Error, ValueError) as error:
-        raise InputError(where, "a base32 secret", "something else") from error
+        raise InputError(where, "a base32 secret of 112 bits or more", "another") from error
     given = code.strip()
     return next((n for known, n in steps.items() if pyotp.utils.strings_equal(known, given)), None)

@@ -154,11 +154,8 @@ def test_airflow_dags_test_exits_with_0_when_allowed_and_1_when_refused(tmp_path
             released = store.list("s3://releases/breast-cancer/")
 
     assert codes == [0, 1]
-    assert [uri.rpartition("/")[2] for uri in released] == [
-        "decision.intoto.jsonl",
-        "model",
-        "release.json",
-    ]
+    names = {uri.rpartition("/")[2] for uri in released if "/sha256/" not in uri}
+    assert names == {"decision.intoto.jsonl", "model", "release.json"}
 
 
 def test_the_policy_pins_the_tables_and_the_suite_of_the_demo():

@@ -23,7 +23,6 @@ from modelwarden.evidence import Verdict, envelope_digest, read_verdict
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.jobs.shelf import Shelf
-from modelwarden.keys import read_secret
 from modelwarden.one_time_code import matching_step
 from modelwarden.policy import CLOCK_SKEW, Policy
 from modelwarden.signing import APPROVE, DECISION, Signer, Trust
@@ -141,7 +140,7 @@ def confirm(
     code : str
         Six digits.
     secret : str
-        The person's shared secret in base32: a file or ``env:NAME``.
+        The person's shared secret, in base32.
     key : str
         The desk's key, whose role may confirm a ``second_factor``.
     trust : str
@@ -166,15 +165,27 @@ def confirm(
         waiting = [entry for entry in own if entry.sha256 not in done]
         if not waiting:
             return Confirmed(accepted=True, left=0, why="it was confirmed before")
-        text = read_secret(secret).decode(errors="replace")
         left = _take_a_try(session.records, f"{case.folder}/{approver}")
-        why = _use_code(session.records, case, waiting[-1], text, code, secret)
+        why = _use_code(session.records, case, waiting[-1], secret, code)
         if why:
             return Confirmed(accepted=False, left=left, why=why)
         statement = confirmation_statement(waiting[-1], at=now().isoformat())
         folder, name = f"{case.folder}/{approver}", f"confirmed-{waiting[-1].sha256[:16]}"
         file_statement(session.records, signer, statement, [folder], name)
         return Confirmed(accepted=True, left=left)
+
+
+def describe(decision: str, *, trust: str, connections: Connections | None = None) -> str:
+    """Return what a decision says, rule by rule, as Markdown for whoever approves it."""
+    with Session(connections) as session:
+        verdict = _open(session, decision, trust).verdict
+    rules = [
+        f"- {'ok' if r.passed else r.severity}: {r.rule}, measured {r.measured}, "
+        f"at the current release {r.current} {r.why}".replace(", at the current release None", "")
+        for r in verdict.decision.results
+    ]
+    head = f"{verdict.action}: model {verdict.model[:12]}, decided {verdict.decided}"
+    return "\n".join([head, "", *rules, *(f"- note: {note}" for note in verdict.decision.notes)])
 
 
 def approvers_of(
@@ -281,11 +292,9 @@ def _take_a_try(store: Store, folder: str) -> int:
     raise Rejected(folder, (why,))
 
 
-def _use_code(
-    store: Store, case: _Case, approval: Approval, secret: str, code: str, where: str
-) -> str:
+def _use_code(store: Store, case: _Case, approval: Approval, secret: str, code: str) -> str:
     """Return why a code does not count, or nothing; a code that counts is used up."""
-    step = matching_step(secret, code, now(), where)
+    step = matching_step(secret, code, now(), f"secret of {approval.approver}")
     if step is None:
         return "the code is wrong"
     try:

@@ -85,8 +85,9 @@ def release(
     """
     signer = Signer.open(key) if key else None
     with Session(connections) as session:
-        asked = {"model": model, "policy": policy, "trust": trust}
-        verified = verify_in(session, decision, **asked, fresh_at=now())
+        verified = verify_in(
+            session, decision, model=model, policy=policy, trust=trust, fresh_at=now()
+        )
         if signer is None and (verified.policy.compares or verified.policy.refuse_superseded):
             fix = "the policy looks at the current release"
             raise InputError("key", "a key that may release", "nothing", fix)

@@ -90,8 +90,9 @@ def verify(
         the decision does not follow from its statements.
     """
     with Session(connections, offline=bool(offline)) as session:
-        asked = {"model": model, "policy": policy, "trust": trust, "offline": offline}
-        return verify_in(session, decision, **asked).verdict
+        return verify_in(
+            session, decision, model=model, policy=policy, trust=trust, offline=offline
+        ).verdict
 
 
 def verify_in(
