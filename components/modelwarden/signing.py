@@ -14,6 +14,7 @@ References
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -176,11 +177,8 @@ class Trust:
         """
         payload, signatures = _take_apart(envelope, where)
         message = _pre_authentication(PAYLOAD_TYPE, payload)
-        signers = frozenset(
-            name
-            for name, role in self.roles.items()
-            if any(verifies(key, sig, message) for key in role.keys for sig in signatures)
-        )
+        found = (self._signer(signature, hint, message) for signature, hint in signatures)
+        signers = frozenset(name for name in found if name is not None)
         if not signers:
             raise EvidenceError(
                 where,
@@ -192,6 +190,17 @@ class Trust:
         if not isinstance(statement, dict) or statement.get("_type") != STATEMENT_TYPE:
             raise EvidenceError(where, "an in-toto Statement v1", "another payload")
         return statement, signers
+
+    @cached_property
+    def _ring(self) -> list[tuple[str, PublicKey, str]]:
+        return [(key_id(key), key, name) for name, role in self.roles.items() for key in role.keys]
+
+    def _signer(self, signature: bytes, hint: str, message: bytes) -> str | None:
+        """Return the role whose key made a signature; the hint only says where to look first."""
+        for _, key, name in sorted(self._ring, key=lambda entry: entry[0] != hint):
+            if verifies(key, signature, message):
+                return name
+        return None
 
     def who_may(self, right: str, signers: frozenset[str]) -> str | None:
         """Return the role among `signers` that may speak for `right`, or None."""
@@ -247,7 +256,7 @@ def _public_key(text: str, where: str, fetch: Callable[[str], bytes]) -> PublicK
     return read_public_key(pem, f"{where}: {name}")
 
 
-def _take_apart(envelope: bytes, where: str) -> tuple[bytes, list[bytes]]:
+def _take_apart(envelope: bytes, where: str) -> tuple[bytes, list[tuple[bytes, str]]]:
     parsed = read_json(envelope, where)
     try:
         if parsed["payloadType"] != PAYLOAD_TYPE:
@@ -256,7 +265,8 @@ def _take_apart(envelope: bytes, where: str) -> tuple[bytes, list[bytes]]:
         if len(signatures) > MAX_SIGNATURES:
             got = f"{len(signatures)} signatures"
             raise EvidenceError(where, f"at most {MAX_SIGNATURES} signatures", got)
-        return _decode(parsed["payload"]), [_decode(entry["sig"]) for entry in signatures]
+        signed = [(_decode(entry["sig"]), str(entry.get("keyid"))) for entry in signatures]
+        return _decode(parsed["payload"]), signed
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EvidenceError(where, "a DSSE envelope", "another JSON document") from error
 

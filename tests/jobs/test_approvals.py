@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelwarden.approval import approval_statement
-from modelwarden.errors import EvidenceError, InputError, Rejected
+from modelwarden.errors import EvidenceError, InputError, PolicyError, Rejected
 from modelwarden.jobs import approve as approve_job
 from modelwarden.jobs.approve import approvers_of, describe
 from modelwarden.signing import Signer
@@ -326,3 +326,35 @@ def test_verifying_approvals_writes_nothing(stall):
         stall.verify(stall.decision)
 
         assert store.list(stall.uri + "/") == before
+
+
+def test_one_approval_filed_twice_is_one(stall):
+    both(stall, ["alice"])
+    source = paper(stall, "alice")
+    for place in (
+        source.with_name("signed.2.intoto.jsonl"),
+        source.parents[1] / "bob" / "x.intoto.jsonl",
+    ):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(source.read_bytes())
+    with pytest.raises(Rejected, match="1 of 2 approvals"):
+        stall.verify(stall.decision)
+
+
+@pytest.mark.parametrize("role", ["gate", "desk", "model", "builder"])
+def test_what_a_revoked_key_signed_no_longer_counts(stall, role):
+    both(stall)
+    trust = json.loads(stall.read(stall.judged_by["trust"]))
+    trust["signers"][role]["keys"] = trust["signers"].pop("releaser")["keys"]
+    stall.overwrite(stall.judged_by["trust"], json.dumps(trust).encode())
+    with pytest.raises((EvidenceError, Rejected)):
+        stall.verify(stall.decision)
+
+
+@pytest.mark.parametrize("factor", ["webauthn", "none", "", None])
+def test_only_a_factor_that_is_known_is_accepted(stall, factor):
+    trust = json.loads(stall.read(stall.judged_by["trust"]))
+    trust["approvers"]["bob"]["second_factor"] = factor
+    stall.overwrite(stall.judged_by["trust"], json.dumps(trust).encode())
+    with pytest.raises(PolicyError, match="second_factor"):
+        stall.approve(stall.decision, "bob")
