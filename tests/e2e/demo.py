@@ -20,9 +20,10 @@ from typing import Any
 from e2e.stories import STORIES, Story, csv, tables
 from e2e.worlds import ROOT, WORLDS, Place, dump
 from modelwarden.documents import read_json
-from modelwarden.evidence import read_verdict
+from modelwarden.evidence import SUFFIX, read_verdict
 from modelwarden.jobs.filing import find_claims
 from modelwarden.jobs.session import Session
+from modelwarden.jobs.shelf import Shelf
 from modelwarden.keys import new_key
 from modelwarden.page import Cell, Section, summary_page
 from modelwarden.report import Claim, Decision, Figure, Series
@@ -155,13 +156,15 @@ def read_ending(place: Place, world: str, said: Mapping[str, Any]) -> Ending:
     places = place.below(world, story)
     with Session() as session:
         trust = session.trust(place.trust)
-        (uri,) = session.records.list(f"{places['evidence']}/decisions/")
+        uris = session.records.list(f"{places['evidence']}/decisions/")
+        (uri,) = [uri for uri in uris if uri.endswith(SUFFIX)]
         statement, _ = trust.open(session.records.read(uri), uri)
-        model = statement["subject"][0]["digest"]["sha256"]
-        claims = find_claims(session.records, places["evidence"], model, trust).claims
+        verdict = read_verdict(statement, uri, Shelf(session.records, places["evidence"]).blob)
+        found = find_claims(session.records, places["evidence"], [verdict.model], trust)
+        claims = found.claims
         figures = {claim.check: _figures(session, claim) for claim in claims}
         released = bool(session.data.list(f"{places['releases']}/"))
-    decision = read_verdict(statement, uri).decision
+    decision = verdict.decision
     why = "; ".join(decision.reasons)
     if story.swapped and not released:
         why = "verify: the model is not the one that was decided about"

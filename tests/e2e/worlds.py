@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.stories import STORIES, TARGET, Story
+from modelwarden.evidence import SUFFIX
 from modelwarden.jobs.session import Session
 from modelwarden.store import Store
 
@@ -74,7 +75,8 @@ def decision_of(evidence: str) -> tuple[str, dict[str, Any]]:
     from base64 import b64decode
 
     with Session() as session:
-        (uri,) = session.records.list(f"{evidence}/decisions/")
+        uris = session.records.list(f"{evidence}/decisions/")
+        (uri,) = [uri for uri in uris if uri.endswith(SUFFIX)]
         envelope = json.loads(session.records.read(uri))
     return uri, json.loads(b64decode(envelope["payload"]))
 
