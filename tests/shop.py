@@ -47,6 +47,12 @@ rules:
     inputs: {trusted: any}
   - {check: weigh, metric: bytes, op: "<=", value: 100000}
 """
+APPROVED_BY_ONE = """\
+version: 1
+approvals: {required: 1}
+rules:
+  - {check: weigh, metric: bytes, op: "<=", value: 100}
+"""
 
 
 @dataclass

@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from modelwarden.checks import CHECKS
+import own_checks
+import shop
+from modelwarden.checks import CHECKS, cards
+from modelwarden.cli import cli
 from modelwarden.keys import new_key
 from modelwarden.policy import Policy
 from modelwarden.signing import Trust
@@ -146,11 +150,65 @@ def test_the_readmes_shell_session_runs(project):
 
 
 def test_the_policy_page_shows_a_policy_and_a_trust_file_that_are_read():
-    policy, trust = snippets((ROOT / "docs/policy.md").read_text(), "yaml")
+    policy, trust, _ = snippets((ROOT / "docs/policy.md").read_text(), "yaml")
     public = iter([new_key()[1] for _ in range(5)])
 
     assert Policy.read(policy.encode(), "docs/policy.md", CHECKS).rules
     assert set(Trust.read(trust.encode(), "docs", lambda _: next(public)).roles) == set(ROLES)
+
+
+def test_the_init_container_asks_what_the_command_line_takes():
+    pod = yaml.safe_load(snippets((ROOT / "docs/policy.md").read_text(), "yaml")[2])
+    (container,) = pod["spec"]["predictor"]["initContainers"]
+    program, *words = container["command"]
+    command = cli.commands[words[0]]
+    context = command.make_context(words[0], list(container["args"]))
+
+    assert (program, context.params["policy"]) == ("modelwarden", "/rules/policy.yaml")
+
+
+def test_the_approvals_page_shows_files_that_are_read():
+    rule, trust = snippets((ROOT / "docs/approvals.md").read_text(), "yaml")
+    public = iter([new_key()[1] for _ in range(9)])
+    default = (ROOT / "expectations/policies/default.yaml").read_text()
+
+    assert Policy.read(f"{default}\n{rule}".encode(), "approvals", CHECKS).approvals == 2
+    roles = Trust.read(trust.encode(), "docs", lambda _: next(public)).roles
+    assert set(roles) == {*ROLES, "desk", "releaser", "alice", "bob"}
+
+
+def test_the_approvals_pages_session_runs(tmp_path, monkeypatch):
+    """With a check of our own, which the command line need not know to approve."""
+    own_checks.install(tmp_path)
+    cards.cache_clear()
+    stall = shop.open_stall(tmp_path / "s", shop.APPROVED_BY_ONE)
+    decision = stall.gate().statement.uri
+    (script,) = snippets((ROOT / "docs/approvals.md").read_text(), "sh")
+    for name in ("alice", "desk"):
+        (tmp_path / f"{name}.pem").write_bytes(Path(stall.keys[name]).read_bytes())
+    (tmp_path / "trust.yaml").write_bytes(stall.read(stall.judged_by["trust"]))
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "decision": decision,
+        "code": shop.code_of("alice"),
+        "ALICE_TOTP": shop.SECRETS["alice"],
+    }
+    done = subprocess.run(
+        ["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert stall.verify(decision).decision.allowed
+    sys.path.remove(str(tmp_path))
+    cards.cache_clear()
+
+
+def test_the_approvals_pages_operator_is_made():
+    (code,) = snippets((ROOT / "docs/approvals.md").read_text(), "python")
+    space = {}
+    exec(code, space)
+
+    assert space["approve"].key == "env:DESK_KEY"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "expectations/policies").glob("*.yaml")))
