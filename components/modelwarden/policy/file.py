@@ -133,7 +133,9 @@ def parse(body: bytes, where: str) -> PolicyFile:
     try:
         return PolicyFile.model_validate(read_yaml(body, where))
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
+        problems = error.errors(include_url=False)
+        misspelt = [p for p in problems if p["type"] == "extra_forbidden"]
+        problem = (misspelt or problems)[0]  # a misspelt key explains one that is missing
         steps = [str(part) for part in problem["loc"]]
         if problem["type"] == "extra_forbidden":
             part = _PARTS.get(steps[0], PolicyFile) if len(steps) > 1 else PolicyFile
