@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelwarden.approval import approval_statement
+from modelwarden.approval import Approval, Confirmation, Wanted, approval_statement, tally
 from modelwarden.errors import EvidenceError, InputError, PolicyError, Rejected
 from modelwarden.jobs import approve as approve_job
 from modelwarden.jobs.approve import approvers_of, describe
@@ -358,3 +358,24 @@ def test_only_a_factor_that_is_known_is_accepted(stall, factor):
     stall.overwrite(stall.judged_by["trust"], json.dumps(trust).encode())
     with pytest.raises(PolicyError, match="second_factor"):
         stall.approve(stall.decision, "bob")
+
+
+@pytest.mark.parametrize(
+    ("approver", "approval", "decision", "people"),
+    [
+        ("bob", "a", "d", ("bob",)),
+        ("alice", "a", "d", ()),
+        ("bob", "b", "d", ()),
+        ("bob", "a", "e", ()),
+    ],
+)
+def test_a_confirmation_is_of_one_person_one_approval_and_one_decision(
+    approver, approval, decision, people
+):
+    now = datetime.now(UTC)
+    signed = Approval("bob", "deploy", "d", {"model": "m"}, "a")
+    wanted = Wanted("d", "m", "deploy", frozenset({"carol"}), now, now)
+
+    assert (
+        tally([signed], [Confirmation(approver, approval, decision, now)], wanted).people == people
+    )
