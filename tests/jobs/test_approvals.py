@@ -379,3 +379,10 @@ def test_a_confirmation_is_of_one_person_one_approval_and_one_decision(
     assert (
         tally([signed], [Confirmation(approver, approval, decision, now)], wanted).people == people
     )
+
+
+@pytest.mark.parametrize("key", ["alice", "gate"])
+def test_the_desk_confirms_nothing_that_somebody_else_signed(forging, key):
+    forge(forging, key)
+    with pytest.raises(InputError, match="bob runs `modelwarden approve` first"):
+        forging.confirm(forging.decision, "bob")
