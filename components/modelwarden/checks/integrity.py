@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from modelwarden.documents import read_json
 from modelwarden.errors import InputError
 from modelwarden.report import Figure, Findings, Json, Report, Series, finite
+from modelwarden.suites import Expectation, read_suite
 from modelwarden.work import Work
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 NAMED_FAILURES = 10  # that the report names one by one
 LISTED_EXPECTATIONS = 100  # that the report lists with what was observed, the failed ones first
 
-# Great Expectations hands these on to interpreters: a suite must not be a program
-_PROGRAMS = {
-    "row_condition": "pandas would execute it",
-    "condition_parser": "pandas would execute its row_condition",
-    "json_schema": "its references may be fetched from the network",
-}
 _COUNTS = ("element_count", "missing_count", "unexpected_count", "unexpected_percent")
 # What these observe is computed from all rows, so it shows none of them
 _AGGREGATES = (
@@ -98,7 +92,7 @@ def integrity(data: "Table", suite: "File", *, work: Work | None = None) -> Find
     """
     work = work or Work()
     with _quietly():
-        expectations = _read_suite(suite)
+        expectations = [_expectation(entry) for entry in read_suite(suite)]
         work.step("expectations", 0, len(expectations))
         outcomes = sorted(_evaluate(data.frame(), expectations))
     work.step("expectations", len(outcomes), len(outcomes))
@@ -126,28 +120,14 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def _read_suite(suite: "File") -> list[Any]:
-    """Return a suite's expectations, built one by one: as a whole it would drop invalid ones."""
-    document = read_json(suite.path.read_bytes(), suite.uri, InputError)
-    entries = document.get("expectations") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or not entries:
-        fix = "save a suite with Great Expectations 1.x"
-        raise InputError(suite.uri, "a suite with expectations", "none", fix)
-    named = ((f"{suite.uri}, expectation {i}", entry) for i, entry in enumerate(entries, 1))
-    return [_expectation(entry, where) for where, entry in named]
-
-
-def _expectation(entry: Json, where: str) -> Any:
+def _expectation(entry: Expectation) -> Any:
+    """Return an expectation, built by itself: a suite as a whole would drop invalid ones."""
     from great_expectations.exceptions.exceptions import GreatExpectationsError
     from great_expectations.expectations.registry import get_expectation_impl
 
-    kind, values = (entry.get("type"), entry.get("kwargs")) if isinstance(entry, dict) else ("", "")
-    if not isinstance(kind, str) or not isinstance(values, dict):
-        raise InputError(where, "a type and kwargs", "something else", "see the suites of GX 1.x")
-    for name in sorted(_PROGRAMS.keys() & values):
-        raise InputError(f"{where} ({kind})", f"no {name}", f"one; {_PROGRAMS[name]}", "drop it")
+    where, kind = entry.where, entry.kind
     try:
-        expectation = get_expectation_impl(kind)(**{**values, "id": None})
+        expectation = get_expectation_impl(kind)(**{**entry.kwargs, "id": None})
     except GreatExpectationsError as error:
         raise InputError(where, "a known type", repr(kind), "correct the name") from error
     except (ValueError, TypeError) as error:
