@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from modelwarden.attacks.engine import Candidates, Victim, run
+from modelwarden.attacks.engine import MAX_CELLS, Attack, Victim, run, shrink
+from modelwarden.space.points import Candidates
 from modelwarden.work import Work
-
-ZERO, ONE = np.zeros(1, np.intp), np.zeros((1, 1))
 
 
 class Log:
@@ -28,26 +27,53 @@ class Log:
 
 
 def proposing(*blocks):
-    """An attack that yields fixed blocks of (rows, values), and keeps the answers."""
-    answers = []
+    """An attack that yields fixed blocks of (rows, values)."""
+    return remembering([], *blocks)
 
-    def attack(rows):
+
+def remembering(answers, *blocks):
+    """The same, with a list that every answer is appended to."""
+
+    def begin(rows):
         for positions, values in blocks:
             values = np.asarray(values, float).reshape(len(positions), -1)
             answers.append((yield Candidates(np.asarray(positions, np.intp), values)))
 
-    attack.answers = answers
-    return attack
+    return Attack(begin)
 
 
 def anything(candidates):
     return np.ones(len(candidates.rows), bool)
 
 
+def named(attacks):
+    return dict(zip(("first", "second", "third"), attacks, strict=False))
+
+
 def attacked(attacks, victim, *, n_rows=1, rows=None, budget=100, allowed=anything, **options):
     rows = np.arange(n_rows) if rows is None else np.asarray(rows, np.intp)
     return run(
-        attacks, victim, np.zeros((n_rows, 1)), rows, budget=budget, allowed=allowed, **options
+        named(attacks),
+        victim,
+        np.zeros((n_rows, 1)),
+        rows,
+        budget=budget,
+        allowed=allowed,
+        **options,
+    )
+
+
+def shrunk(attacks, victim, *, n_rows=1, rows=None, budget=100, allowed=anything, **options):
+    rows = np.arange(n_rows) if rows is None else np.asarray(rows, np.intp)
+    return shrink(
+        named(attacks),
+        victim,
+        np.zeros((n_rows, 1)),
+        rows,
+        budget=budget,
+        allowed=allowed,
+        distance=lambda rows, values: np.abs(values[:, 0]),
+        **options,
     )
 
 
@@ -73,7 +99,7 @@ def test_an_attack_that_asks_about_nothing_is_ended():
         while True:
             yield Candidates(rows[:0], np.zeros((0, 1)))
 
-    assert not attacked([asks_nothing], Log().victim()).broken.any()
+    assert not attacked([Attack(asks_nothing)], Log().victim()).broken.any()
 
 
 def test_a_budget_is_never_exceeded_even_within_a_step():
@@ -96,12 +122,13 @@ def test_the_first_candidates_of_a_row_are_those_that_the_budget_buys():
 
 
 def test_candidates_that_were_not_asked_come_back_with_an_infinite_margin():
-    attack = proposing(([0, 0], [0.1, 0.2]), ([1], [0.1]))
+    answers = []
+    attack = remembering(answers, ([0, 0], [0.1, 0.2]), ([1], [0.1]))
 
     attacked([attack], Log().victim(2), n_rows=2, budget=1)
 
-    assert attack.answers[0].margins.tolist() == pytest.approx([0.4, np.inf])
-    assert attack.answers[0].live.tolist() == [1]
+    assert answers[0].margins.tolist() == pytest.approx([0.4, np.inf])
+    assert answers[0].live.tolist() == [1]
 
 
 def test_an_unasked_candidate_never_looks_good():
@@ -109,7 +136,7 @@ def test_an_unasked_candidate_never_looks_good():
 
     outcome = attacked([attack], Log().victim(2), n_rows=2, budget=1)
 
-    assert outcome.margins.tolist() == pytest.approx([0.4, 0.4])
+    assert outcome.least.tolist() == pytest.approx([0.4, 0.4])
     assert not outcome.broken.any()
 
 
@@ -123,23 +150,27 @@ def test_all_rows_and_all_attacks_share_one_call_a_step():
 
 
 def test_each_attack_gets_the_answers_to_its_own_candidates():
-    attacks = [proposing(([0], [0.1]), ([0], [0])), proposing(([0, 0], [0.2, 0.3]), ([0], [0]))]
+    first, second = [], []
+    attacks = [
+        remembering(first, ([0], [0.1]), ([0], [0])),
+        remembering(second, ([0, 0], [0.2, 0.3]), ([0], [0])),
+    ]
 
     attacked(attacks, Log().victim())
 
-    assert attacks[0].answers[0].margins.tolist() == pytest.approx([0.4])
-    assert attacks[1].answers[0].margins.tolist() == pytest.approx([0.3, 0.2])
+    assert first[0].margins.tolist() == pytest.approx([0.4])
+    assert second[0].margins.tolist() == pytest.approx([0.3, 0.2])
 
 
 def test_a_broken_row_is_never_asked_about_again():
-    log = Log()
-    attack = proposing(([0, 1], [9, 0.1]), ([0, 1], [0.2, 0.2]))
+    log, answers = Log(), []
+    attack = remembering(answers, ([0, 1], [9, 0.1]), ([0, 1], [0.2, 0.2]))
 
     outcome = attacked([attack], log.victim(2), n_rows=2)
 
     assert outcome.broken.tolist() == [True, False]
     assert [block.rows.tolist() for block in log.asked] == [[0, 1], [1]]
-    assert attack.answers[0].live.tolist() == [1]
+    assert answers[0].live.tolist() == [1]
 
 
 def test_the_attack_ends_when_every_row_is_broken():
@@ -156,7 +187,7 @@ def test_the_best_candidate_of_each_row_is_kept():
     outcome = attacked([attack], Log().victim(2), n_rows=2)
 
     assert outcome.values[:, 0].tolist() == [0.3, 0.4]
-    assert outcome.margins.tolist() == pytest.approx([0.2, 0.1])
+    assert outcome.least.tolist() == pytest.approx([0.2, 0.1])
 
 
 def test_rows_that_are_not_attacked_stay_as_they_are():
@@ -172,7 +203,7 @@ def test_probabilities_alone_break_nothing():
 
     outcome = attacked([proposing(([0], [9]))], log.victim())
 
-    assert outcome.margins[0] < 0
+    assert outcome.least[0] < 0
     assert not outcome.broken[0]
 
 
@@ -197,7 +228,7 @@ def test_a_tie_is_settled_by_predict(threshold, broken):
 
     outcome = attacked([proposing(([0], [0.5]))], log.victim())
 
-    assert outcome.margins[0] == 0
+    assert outcome.least[0] == 0
     assert outcome.broken[0] == broken
 
 
@@ -214,7 +245,7 @@ def test_what_an_attacker_could_not_present_breaks_nothing():
 
     outcome = attacked([proposing(([0], [9]))], log.victim(), allowed=lambda c: c.values[:, 0] < 1)
 
-    assert outcome.margins[0] < 0
+    assert outcome.least[0] < 0
     assert not outcome.broken[0]
 
 
@@ -228,13 +259,13 @@ def test_claims_are_confirmed_together():
 
 
 def test_without_probabilities_margins_are_one_or_minus_one():
-    log = Log()
+    log, answers = Log(), []
     victim = Victim(np.zeros(2, np.intp), log.predict)
-    attack = proposing(([0, 1], [0.1, 9]), ([0], [0]))
+    attack = remembering(answers, ([0, 1], [0.1, 9]), ([0], [0]))
 
     outcome = attacked([attack], victim, n_rows=2)
 
-    assert attack.answers[0].margins.tolist() == [1, -1]
+    assert answers[0].margins.tolist() == [1, -1]
     assert outcome.broken.tolist() == [False, True]
 
 
@@ -257,11 +288,11 @@ def test_one_attack_goes_on_when_the_other_gives_up():
 def test_many_rows_are_attacked_in_blocks_of_bounded_size():
     log, n_rows, n_columns = Log(), 1000, 150
 
-    def attack(rows):
+    def begin(rows):
         yield Candidates(rows, np.where(rows % 2, 9.0, 0.1)[:, None] * np.ones(n_columns))
 
     outcome = run(
-        [attack],
+        {"one": Attack(begin)},
         log.victim(n_rows),
         np.zeros((n_rows, n_columns)),
         np.arange(n_rows),
@@ -302,6 +333,184 @@ def test_progress_never_goes_back_and_ends_at_its_total():
     assert done[-1] == 10
 
 
+def test_the_attack_that_broke_a_row_is_named_and_its_query_counted():
+    attacks = [proposing(([0, 0], [0.1, 0.2])), proposing(([0, 0, 1], [0.3, 9, 0.4]))]
+
+    outcome = attacked(attacks, Log().victim(2), n_rows=2)
+
+    assert outcome.won.tolist() == ["second", ""]
+    assert outcome.queries_to_success.tolist() == [4, 0]
+    assert outcome.queries.tolist() == [4, 1]
+
+
+def test_a_success_in_a_later_step_counts_the_queries_before_it():
+    attack = proposing(([0, 1], [0.1, 0.1]), ([0, 1], [0.2, 9]), ([0, 0], [9, 8]))
+
+    outcome = attacked([attack], Log().victim(2), n_rows=2)
+
+    assert outcome.queries_to_success.tolist() == [3, 2]
+
+
+def test_whoever_is_refused_at_the_end_has_not_won():
+    log = Log(threshold=np.inf, centre=0.5)
+
+    outcome = attacked([proposing(([0], [9]))], log.victim())
+
+    assert outcome.won.tolist() == [""]
+    assert outcome.queries_to_success.tolist() == [0]
+
+
+def test_the_first_of_equals_wins():
+    attacks = [proposing(([0], [1])), proposing(([0, 0], [1, 1]))]
+
+    outcome = attacked(attacks, Log().victim())
+
+    assert (outcome.won[0], outcome.queries_to_success[0]) == ("first", 1)
+
+
+def test_a_longer_name_is_written_out():
+    outcome = run(
+        {"a": proposing(), "a much longer name": proposing(([0], [9]))},
+        Log().victim(),
+        np.zeros((1, 1)),
+        np.arange(1),
+        budget=9,
+        allowed=anything,
+    )
+
+    assert outcome.won.tolist() == ["a much longer name"]
+
+
+def test_an_attack_without_budget_asks_nothing():
+    log = Log()
+
+    outcome = attacked([proposing(([0], [9]))], log.victim(), budget=0)
+
+    assert log.asked == log.confirmed == []
+    assert not outcome.broken.any()
+
+
+def test_the_nearest_point_that_breaks_a_row_is_kept():
+    attack = proposing(([0, 0, 1], [3, 2, 0.1]), ([0, 1], [5, -4]), ([0, 0], [1, 0.4]))
+
+    outcome = shrunk([attack], Log().victim(2), n_rows=2)
+
+    assert outcome.broken.tolist() == [True, False]
+    assert outcome.values[:, 0].tolist() == [1, 0]
+    assert outcome.least.tolist() == [1, np.inf]
+    assert outcome.queries.tolist() == [5, 2]
+
+
+def test_shrinking_goes_on_when_a_row_is_broken_until_its_budget_is_used_up():
+    log = Log()
+    attack = proposing(([0], [9]), ([0], [8]), ([0], [7]), ([0], [6]))
+
+    outcome = shrunk([attack], log.victim(), budget=3)
+
+    assert outcome.values[0, 0] == 7
+    assert outcome.queries.tolist() == [3]
+
+
+def test_shrinking_counts_to_the_first_success_and_names_who_came_nearest():
+    attacks = [
+        proposing(([0], [0.1]), ([0], [5])),
+        proposing(([0], [0.2]), ([0], [4]), ([0], [3])),
+    ]
+
+    outcome = shrunk(attacks, Log().victim())
+
+    assert outcome.queries_to_success.tolist() == [4]  # of two successes in a step the nearer
+    assert outcome.won.tolist() == ["second"]
+    assert outcome.least.tolist() == [3]
+
+
+def test_shrinking_keeps_nothing_that_an_attacker_could_not_present():
+    attack = proposing(([0, 0], [3, 2]), ([0], [2.5]))
+
+    outcome = shrunk([attack], Log().victim(), allowed=lambda c: c.values[:, 0] > 2.2)
+
+    assert outcome.least.tolist() == [2.5]
+
+
+def test_shrinking_asks_for_labels_only_and_confirms_nothing():
+    log = Log()
+
+    shrunk([proposing(([0, 0], [0.1, 9]))], log.victim())
+
+    assert log.asked == []
+    assert [len(block.rows) for block in log.confirmed] == [2]
+
+
+def test_shrinking_answers_with_one_or_minus_one():
+    answers = []
+
+    shrunk([remembering(answers, ([0, 0], [0.1, 9]), ([0], [0]))], Log().victim())
+
+    assert answers[0].margins.tolist() == [1, -1]
+    assert answers[0].live.tolist() == [0]
+
+
+def test_shrinking_without_rows_or_budget_asks_nothing():
+    log = Log()
+
+    shrunk([proposing(([0], [9]))], log.victim(), rows=[])
+    outcome = shrunk([proposing(([0], [9]))], log.victim(), budget=0)
+
+    assert log.confirmed == []
+    assert not outcome.broken.any()
+
+
+def test_shrinking_tells_its_progress_to_the_end():
+    seen = []
+    work = Work(lambda *step: seen.append(step))
+
+    shrunk(
+        [proposing(([0, 1], [9, 9]), ([0], [8]))], Log().victim(2), n_rows=2, budget=4, work=work
+    )
+
+    assert [at for _, at, _ in seen] == [2, 3, 8]
+    assert {total for _, _, total in seen} == {8}
+
+
+def test_attacks_that_are_wide_meet_fewer_rows_at_a_time():
+    seen = []
+
+    def begin(rows):
+        seen.append(len(rows))
+        yield Candidates(rows, np.full((len(rows), 1), 0.1))
+
+    width = MAX_CELLS // 4
+    run(
+        {"one": Attack(begin, width // 2), "two": Attack(begin, width // 2)},
+        Log().victim(10),
+        np.zeros((10, 1)),
+        np.arange(10),
+        budget=1,
+        allowed=anything,
+    )
+
+    assert seen == [4, 4, 4, 4, 2, 2]
+
+
+def test_one_row_is_attacked_at_a_time_where_even_that_is_more_than_a_block():
+    seen = []
+
+    def begin(rows):
+        seen.append(rows.tolist())
+        yield Candidates(rows, np.full((len(rows), 1), 0.1))
+
+    run(
+        {"one": Attack(begin, 2 * MAX_CELLS)},
+        Log().victim(2),
+        np.zeros((2, 1)),
+        np.arange(2),
+        budget=1,
+        allowed=anything,
+    )
+
+    assert seen == [[0], [1]]
+
+
 @pytest.mark.parametrize(
     ("probabilities", "truth", "margin"),
     [
@@ -316,5 +525,6 @@ def test_progress_never_goes_back_and_ends_at_its_total():
 )
 def test_a_margin_is_the_log_odds_against_the_strongest_rival(probabilities, truth, margin):
     victim = Victim(np.array([truth]), lambda c: c, lambda c: np.array([probabilities], float))
+    origin = Candidates(np.zeros(1, np.intp), np.zeros((1, 1)))
 
-    assert victim.margins(Candidates(ZERO, ONE)) == pytest.approx([margin], abs=1e-12)
+    assert victim.margins(origin) == pytest.approx([margin], abs=1e-12)
