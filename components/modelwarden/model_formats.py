@@ -4,14 +4,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelwarden.model_messages import Head, brief
+from modelwarden.model_messages import Head, brief, printable
 
 if TYPE_CHECKING:
     from modelwarden.unpickling import Loaded
 
 
+class UnfitError(Exception):
+    """A file that is not loaded; the argument says what it is instead of a sound classifier."""
+
+
 def _unpickled(data: bytes) -> "Loaded":
     from modelwarden.unpickling import load
+
+    return load(data)
+
+
+def _xgboost(data: bytes) -> "Loaded":
+    from modelwarden.model_xgboost import load
+
+    return load(data)
+
+
+def _lightgbm(data: bytes) -> "Loaded":
+    from modelwarden.model_lightgbm import load
 
     return load(data)
 
@@ -37,8 +53,8 @@ ZLIB = tuple(bytes([0x78, level]) for level in (0x01, 0x5E, 0x9C, 0xDA))
 FORMATS = (
     Format("pickle", _starts(*(bytes([0x80, protocol]) for protocol in range(6))), _unpickled),
     Format("ONNX", lambda data: data[:1] == b"\x08" and data[2:3] == b"\x12"),
-    Format("XGBoost", lambda data: data[:1] == b"{" and b"learner" in data[:4096]),
-    Format("LightGBM", _starts(b"tree\nversion=")),
+    Format("XGBoost", lambda data: data[:1] == b"{" and b"learner" in data[:4096], _xgboost),
+    Format("LightGBM", _starts(b"tree\nversion="), _lightgbm),
     Format("CatBoost", _starts(b"CBM1")),
     Format("skops", _zipped(b"schema.json")),
     Format("PyTorch", _zipped(b"data.pkl")),
@@ -73,6 +89,8 @@ def examine(data: bytes) -> tuple[Head, Any]:
         names = ", ".join(refused.names[:5]) + (", ..." if len(refused.names) > 5 else "")
         why = f"a file that asks for what is not on the allow-list: {names}"
         return {"format": form.name, "why": why, "refused": refused.names}, None
+    except UnfitError as unfit:
+        return {"format": form.name, "why": printable(str(unfit))}, None
     except Exception as error:  # noqa: BLE001 - a hostile file can make anything raise anything
         why = f"a {form.name} that cannot be read: {brief(error)}"
         return {"format": form.name, "why": why}, None

@@ -1,7 +1,9 @@
 """The check of model files: what it counts, what it says, what it does not promise."""
 
+import numpy as np
 import pytest
 import sklearn
+import xgboost
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from malicious import MARKER, corpus_file, joblib_bytes, stored
@@ -58,6 +60,29 @@ def test_a_regressor_fails(tmp_path):
 
     assert report.metrics["loads"] == 0
     assert "regressor" in report.failures[0]
+
+
+@pytest.mark.parametrize("children", [0, 10**8])
+def test_boosted_trees_that_would_crash_their_library_fail(tmp_path, children):
+    data = b"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=0\n"
+    data += b"objective=binary sigmoid:1\nfeature_names=a\n\nTree=0\nnum_leaves=2\nnum_cat=0\n"
+    data += b"split_feature=0\nthreshold=0\ndecision_type=2\nleaf_value=0 1\n"
+    data += b"left_child=%d\nright_child=%d\n\nend of trees\n" % (children, children)
+
+    report = model_file(stored(tmp_path, data)).report
+
+    assert report.metrics["loads"] == 0
+    assert "no sound trees: node 0 of tree 0" in report.failures[0]
+
+
+def test_accepts_boosted_trees(tmp_path):
+    data = xgboost.DMatrix(np.array(X), np.array([0, 1]))
+    booster = xgboost.train({"objective": "binary:logistic", "nthread": 1}, data, 1)
+
+    report = model_file(stored(tmp_path, bytes(booster.save_raw("ubj")))).report
+
+    assert report.metrics == {"unsafe_globals": 0, "loads": 1}
+    assert report.details["format"] == "XGBoost"
 
 
 def test_notes_another_version_of_sklearn(tmp_path):
