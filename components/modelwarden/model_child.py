@@ -37,8 +37,22 @@ class Answers:
     def __init__(self, setup: Head, data: bytes) -> None:
         self.facts, self._model = examine(data)
 
-    def __call__(self, request: Head, body: bytearray) -> Any:
-        """Return the positions of the predicted classes, or the probabilities."""
+    def __call__(self, request: Head, body: bytearray) -> tuple[Head, Any]:
+        """Return the positions of the predicted classes, the probabilities, or the structure."""
+        if request["call"] == "structure":
+            return self._structure()
+        return {}, self._answer(request, body)
+
+    def _structure(self) -> tuple[Head, Any]:
+        from modelwarden.model_structure import UnsupportedError, structure_of
+        from modelwarden.structure import pack
+
+        try:
+            return pack(structure_of(self._model))
+        except UnsupportedError as part:
+            return {"why": str(part)}, b""
+
+    def _answer(self, request: Head, body: bytearray) -> Any:
         import numpy as np
 
         table, n_rows = _table(request, body, self.facts), request["shape"][0]
@@ -101,16 +115,16 @@ class Fits:
         self._estimator = _checked(made)
         self.facts: Head = {"estimator": type(made).__name__}
 
-    def __call__(self, request: Head, body: bytearray) -> Any:
+    def __call__(self, request: Head, body: bytearray) -> tuple[Head, Any]:
         """Fit a clone, or return the positions of the classes that it predicts."""
         import numpy as np
 
         if request["call"] == "fit":
             self._classes = np.asarray(request["classes"])
             self._fit(_arrow_table(body), request["features"])
-            return b""
+            return {}, b""
         labels = self._model.predict(_frame(_arrow_table(body)))
-        return _codes(_shaped(labels, (request["rows"],)), self._classes)
+        return {}, _codes(_shaped(labels, (request["rows"],)), self._classes)
 
     def _fit(self, table: Any, n_features: int) -> None:
         """Fit rows whose last columns are class codes and, if given, weights."""
@@ -264,7 +278,7 @@ def main() -> None:
         except EOFError:
             return
         _allow(setup["seconds"])
-        send(replies, *_attempt(lambda: ({}, job(request, body))))  # noqa: B023
+        send(replies, *_attempt(lambda: job(request, body)))  # noqa: B023
 
 
 if __name__ == "__main__":

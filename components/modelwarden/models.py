@@ -13,15 +13,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from modelwarden.errors import InputError
-from modelwarden.model_messages import Head
+from modelwarden.model_messages import Head, printable
 from modelwarden.model_process import DEFAULT_LIMITS, Limits, Process
 from modelwarden.model_tables import arrow, checked_codes, checked_size, is_one_block, listed
 
 if TYPE_CHECKING:
     from modelwarden.store import File
+    from modelwarden.structure import Structure
 
 
 ANSWER: Head = {"job": "answer"}
+MAX_STRUCTURE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class Predictor:
         The labels, in the order of the probabilities.
     calls, rows : int
         How often it was asked, and about how many rows in all.
+    structure_why : str
+        Why `structure` found none, such as "SVC is neither linear nor made of trees".
 
     Raises
     ------
@@ -119,6 +123,7 @@ class Predictor:
 
     facts: ModelFacts
     classes: npt.NDArray[Any]
+    structure_why: str = ""
 
     def __init__(
         self, file: "File", *, limits: Limits = DEFAULT_LIMITS, python: str = sys.executable
@@ -177,6 +182,29 @@ class Predictor:
             got = "NaN" if np.isnan(values).any() else "others"
             raise InputError(self.uri, "probabilities from 0 to 1", got, "retrain the model")
         return values
+
+    def structure(self) -> "Structure | None":
+        """Return what the model is made of; None, and `structure_why`, where nobody can tell.
+
+        Raises
+        ------
+        InputError
+            If the model crashes, hangs or answers nonsense.
+        """
+        from modelwarden.structure import unpack
+
+        request = {"call": "structure"}
+        head, block = self._process.ask("being taken apart", request, b"", MAX_STRUCTURE_BYTES)
+        why = head.get("why")
+        if why is not None:
+            self.structure_why = printable(str(why))
+            return None
+        try:
+            return unpack(head, block)
+        except InputError as error:
+            raise InputError(self.uri, error.expected, error.got, error.fix) from error
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(self.uri, "a structure", "nonsense", "do not trust it") from error
 
     def _ask(self, call: str, frame: pd.DataFrame, width: int) -> bytearray:
         request, body = self._encoded(frame)

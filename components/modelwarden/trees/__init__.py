@@ -1,0 +1,1 @@
+"""Trees: one form for every ensemble, and exact answers about it."""
