@@ -25,7 +25,7 @@ def test_help_of_a_check_names_its_metrics_and_what_options_mean():
     text = " ".join(run("check", "evasion", "--help").stdout.split())
 
     assert "robust_accuracy_low" in text
-    assert "Largest change of a column, in units of its scale. [default: 0.1]" in text
+    assert "Rows to attack, chosen by seed. [default: 300]" in text
 
 
 @pytest.mark.parametrize(

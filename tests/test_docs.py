@@ -19,6 +19,8 @@ from modelwarden.cli import cli
 from modelwarden.keys import new_key
 from modelwarden.policy import Policy
 from modelwarden.signing import Trust
+from modelwarden.space.rules import ColumnRule, Image, Rules, Text
+from modelwarden.space.table import Space
 from modelwarden.store import File
 from s3 import ENVIRONMENT, serve
 
@@ -214,6 +216,31 @@ def test_the_approvals_pages_operator_is_made():
 @pytest.mark.parametrize("file", sorted((ROOT / "expectations/policies").glob("*.yaml")))
 def test_every_policy_we_ship_is_read(file):
     assert Policy.read(file.read_bytes(), str(file), CHECKS).rules
+
+
+def test_the_robustness_page_shows_a_space_file_that_fits_a_table():
+    (text,) = snippets((ROOT / "docs/robustness.md").read_text(), "yaml")
+    rules = Rules.parse(text.encode(), "docs/robustness.md")
+    frame = pd.DataFrame({name: [0.0, 1.0, 2.0] for name in rules.named})
+    frame = frame.assign(
+        purpose=["furniture", "car", "car"], home_own=[0, 1, 1], home_rent=[1, 0, 0]
+    )
+
+    movable = {"amount", "closed", "home", "income", "open", "purpose", "total"}
+    assert {*Space(frame, np.arange(3), rules).columns} == movable
+
+
+def test_the_robustness_page_names_every_key_of_a_space_file():
+    page = (ROOT / "docs/robustness.md").read_text().partition("\n## Space files\n")[2]
+
+    for model in (Rules, ColumnRule, Image, Text):
+        for key in model.model_fields:
+            assert f"`{key}`" in page, key
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "expectations/spaces").glob("*.yaml")))
+def test_every_space_file_we_ship_is_read(file):
+    assert Rules.parse(file.read_bytes(), str(file)).named
 
 
 def test_the_check_in_contributing_works(tmp_path):

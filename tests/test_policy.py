@@ -68,7 +68,7 @@ FILTERED = claim(
 ATTACKED = claim(
     "evasion",
     subjects={"model": MODEL},
-    options={"target": "label", "epsilon": 0.2, "rows": 300, "queries": 400, "seed": 0},
+    options={**CHECKS["evasion"].options, "target": "label", "epsilon": 0.2},
     inputs={"model": MODEL, "evaluation": ROWS},
     metrics={"robust_accuracy_low": 0.7},
 )

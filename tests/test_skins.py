@@ -73,8 +73,11 @@ def test_a_check_has_its_component(name):
     component = COMPONENTS[name.replace("_", "-")]
     inputs, outputs = component.component_spec.inputs, component.component_spec.outputs
 
-    assert set(inputs) == {*card.inputs, *card.options, "evidence", "key"}
-    assert set(outputs) == {*card.tables, "report", "metrics"}
+    asked_for = set(card.tables) - set(outputs)  # rows of data that nobody gets unasked: a URI
+
+    assert set(inputs) == {*card.inputs, *card.options, *asked_for, "evidence", "key"}
+    assert set(outputs) == {*card.tables, "report", "metrics"} - asked_for
+    assert all(inputs[table].default == "" for table in asked_for)
     for option, default in card.options.items():
         wanted = None if isinstance(default, type) else default
         assert inputs[option].default == wanted

@@ -185,7 +185,8 @@ class RestoreOperator(CheckOperator):
 class EvasionOperator(CheckOperator):
     """Attack a model with small perturbations.
 
-    See :func:`modelwarden.checks.evasion.evasion`.
+    `space` may be left out. `broken` and `pictures` are URIs for examples of broken rows, which are
+    rows of data. See :func:`modelwarden.checks.evasion.evasion`.
     """
 
     check = "evasion"
@@ -197,15 +198,25 @@ class EvasionOperator(CheckOperator):
         model: str,
         evaluation: str,
         target: str,
+        space: str = "",
         epsilon: float | str = 0.1,
+        norm: str = "auto",
         rows: int | str = 300,
         queries: int | str = 400,
+        distance_queries: int | str = 1000,
+        nodes: int | str = 10_000,
+        examples: int | str = 0,
         seed: int | str = 0,
+        broken: str = "",
+        pictures: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model, self.evaluation, self.target = model, evaluation, target
-        self.epsilon, self.rows, self.queries, self.seed = epsilon, rows, queries, seed
+        self.model, self.evaluation, self.space = model, evaluation, space
+        self.target, self.epsilon, self.norm, self.rows = target, epsilon, norm, rows
+        self.queries, self.distance_queries, self.nodes = queries, distance_queries, nodes
+        self.examples, self.seed = examples, seed
+        self.broken, self.pictures = broken, pictures
 
 
 class ModelFileOperator(CheckOperator):

@@ -431,6 +431,25 @@ def trusted_sample(table: str, rows: int, to: str, seed: int, evidence: str, key
     )
 
 
+@cli.command()
+@click.argument("table")
+@click.option("--target", required=True, help="Label column.")
+@click.option("--suite", default="", help="URI: Great Expectations suite to take bounds from.")
+@click.option("--out", required=True, help="URI to write the file to; never overwritten.")
+def space(table: str, target: str, suite: str, out: str) -> None:
+    """Write what an attacker might change in rows like those of TABLE, for you to correct.
+
+    In it every column has its line: numbers may move within the range that was seen, everything
+    else is fixed until you say otherwise. `check evasion --space` reads it; docs/robustness.md
+    explains it. Give it the training table.
+    """
+    from modelwarden.jobs.space import derive
+
+    derived = derive(table, target=target, suite=suite, out=out)
+    _print_places({"space": derived.uri, "sha256": derived.sha256})
+    click.echo("note: correct the file before you use it; then pin its SHA-256 in the policy")
+
+
 @cli.command(name="compile")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(

@@ -191,10 +191,17 @@ def evasion(
     report: Output[HTML],
     metrics: Output[Metrics],
     target: str,
+    space: str = "",
     epsilon: float = 0.1,
+    norm: str = "auto",
     rows: int = 300,
     queries: int = 400,
+    distance_queries: int = 1000,
+    nodes: int = 10000,
+    examples: int = 0,
     seed: int = 0,
+    broken: str = "",
+    pictures: str = "",
     evidence: str = "",
     key: str = "",
 ):
@@ -206,10 +213,19 @@ def evasion(
         report: The report as a page.
         metrics: Its metrics.
         target: Label column.
-        epsilon: Largest change of a column, in units of its scale.
+        space: URI of what an attacker may change; "" lets every number move within its range.
+        epsilon: Largest change, in units of each column's scale; columns with l0, and of a text
+            the share of words.
+        norm: How changes of columns are joined: linf, l2, l1 or l0; auto is l0 for texts, linf for
+            tables.
         rows: Rows to attack, chosen by seed.
         queries: Predictions that the attack may ask for, per row.
+        distance_queries: The same for the smallest change that breaks a row; 0 to leave that out.
+        nodes: Steps of exact search per row, for linear models and trees; 0 to prove nothing.
+        examples: Broken rows to write to the tables broken and pictures.
         seed: Seed of everything random.
+        broken: URI for the table of examples, which are rows of data; "" writes none.
+        pictures: URI for a page of them, where the space file says that rows are images.
         evidence: Prefix for report and signed statement.
         key: Signing key, a PEM file or env:NAME; "" signs nothing.
     """
@@ -218,14 +234,19 @@ def evasion(
 
     outcome = check(
         "evasion",
-        inputs={"model": model.path, "evaluation": evaluation.path},
+        inputs={"model": model.path, "evaluation": evaluation.path, "space": space},
         options={
             "target": target,
             "epsilon": epsilon,
+            "norm": norm,
             "rows": rows,
             "queries": queries,
+            "distance_queries": distance_queries,
+            "nodes": nodes,
+            "examples": examples,
             "seed": seed,
         },
+        tables={"broken": broken, "pictures": pictures},
         evidence=evidence,
         key=key,
     )

@@ -101,24 +101,54 @@ CHECKS: Mapping[str, Card] = {
         function="modelwarden.checks.evasion:evasion",
         summary="Attack a model with small perturbations.",
         risks=("AML.T0015", "AML.T0043.001", "ML01:2023", "NISTAML.022", "NISTAML.025"),
-        inputs={"model": "model", "evaluation": "table"},
-        options={"target": str, "epsilon": 0.1, "rows": 300, "queries": 400, "seed": 0},
+        inputs={"model": "model", "evaluation": "table", "space": "file"},
+        optional=("space",),
+        options={
+            "target": str,
+            "epsilon": 0.1,
+            "norm": "auto",
+            "rows": 300,
+            "queries": 400,
+            "distance_queries": 1000,
+            "nodes": 10_000,
+            "examples": 0,
+            "seed": 0,
+        },
         metrics={
             "rows": "rows that were evaluated",
             "accuracy": "accuracy on the rows as they are, 0 to 1",
             "accuracy_low": "lower end of its 95 % interval",
             "robust_accuracy": "accuracy under attack at epsilon, 0 to 1: an upper bound",
             "robust_accuracy_low": "lower end of its 95 % interval",
+            "certified_accuracy": "share of rows that are right and provably stay so at epsilon",
+            "certified_accuracy_low": "lower end of its 95 % interval",
+            "unknown_fraction": "share of rows that are neither broken nor proved robust",
+            "attack_success_rate": "broken rows over rows that are right, 0 to 1",
+            "median_distance": "smallest change that breaks the median right row, in epsilon's "
+            "units: an upper bound",
         },
         words={
             "model": "model file",
             "evaluation": "rows to attack; the training run should not know them",
+            "space": "what an attacker may change (YAML or JSON)",
             "target": "label column",
-            "epsilon": "largest change of a column, in units of its scale",
+            "epsilon": "largest change, in units of each column's scale; columns with l0, and of a "
+            "text the share of words",
+            "norm": "how changes of columns are joined: linf, l2, l1 or l0; auto is l0 for texts, "
+            "linf for tables",
             "rows": "rows to attack, chosen by seed",
             "queries": "predictions that the attack may ask for, per row",
+            "distance_queries": "the same for the smallest change that breaks a row; 0 to leave "
+            "that out",
+            "nodes": "steps of exact search per row, for linear models and trees; 0 to prove "
+            "nothing",
+            "examples": "broken rows to write to the tables broken and pictures",
             "seed": "seed of everything random",
+            "broken": "examples of broken rows, before and after: rows of data",
+            "pictures": "the same as a page of pictures, where the space file says that rows are "
+            "images: rows of data",
         },
+        tables=("broken", "pictures"),
     ),
     "model_file": Card(
         function="modelwarden.checks.model_file:model_file",
