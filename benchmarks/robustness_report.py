@@ -198,7 +198,7 @@ def _accuracy(records: Sequence[Record]) -> str:
                     f"{size['epsilon']:g}",
                     f"{1 - np.mean(size['broken']):.3f}",
                     f"{robust:.3f}",
-                    f"{1 - robust - lost + contradictions(size) / record['rows']:.3f}",
+                    f"{max(0.0, 1 - robust - lost + contradictions(size) / record['rows']):.3f}",
                     f"{100 * gap(size):.1f}",
                     str(size["calls"]),
                     f"{size['queries']:.0f}",
