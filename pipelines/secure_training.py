@@ -109,6 +109,7 @@ def secure_training(
         model=model,
         evaluation=held_out.outputs["artifact"],
         target=target,
+        distance_queries=0,  # the policy asks for no distances, which take most of the time
         evidence=evidence,
         key=model_key,
     )

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
 from modelwarden.model_structure import UnsupportedError, structure_of
+from modelwarden.models import ModelFacts
 from modelwarden.store import File
 from modelwarden.tables import Table
 
@@ -21,7 +22,8 @@ class InProcess:
 
     def __init__(self, model):
         self.model, self.classes, self.seen = model, model.classes_, []
-        self.structure_why = ""
+        self.structure_why, self.sha256 = "", hashlib.sha256(repr(model).encode()).hexdigest()
+        self.facts = ModelFacts("joblib", has_proba=hasattr(model, "predict_proba"))
 
     def predict(self, frame):
         self.seen.append(frame)

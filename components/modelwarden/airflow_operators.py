@@ -219,6 +219,65 @@ class EvasionOperator(CheckOperator):
         self.broken, self.pictures = broken, pictures
 
 
+class ExtractionOperator(CheckOperator):
+    """Steal the model, and derive a query budget per client.
+
+    `space` may be left out; `budget` is the URI of the budget. See
+    :func:`modelwarden.checks.extraction.extraction`.
+    """
+
+    check = "extraction"
+    template_fields: Sequence[str] = _fields("extraction")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        evaluation: str,
+        target: str,
+        space: str = "",
+        limit: float | str = 0.95,
+        outputs: str = "auto",
+        queries: int | str = 10_000,
+        days: int | str = 30,
+        public_rows: int | str = 300,
+        epsilon: float | str = 0.1,
+        seed: int | str = 0,
+        budget: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model, self.evaluation, self.space = model, evaluation, space
+        self.target, self.limit, self.outputs, self.queries = target, limit, outputs, queries
+        self.days, self.public_rows, self.epsilon, self.seed = days, public_rows, epsilon, seed
+        self.budget = budget
+
+
+class MembershipOperator(CheckOperator):
+    """Tell training rows from others by what the model says of them.
+
+    See :func:`modelwarden.checks.membership.membership`.
+    """
+
+    check = "membership"
+    template_fields: Sequence[str] = _fields("membership")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        train: str,
+        evaluation: str,
+        target: str,
+        rows: int | str = 5000,
+        seed: int | str = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model, self.train, self.evaluation = model, train, evaluation
+        self.target, self.rows, self.seed = target, rows, seed
+
+
 class ModelFileOperator(CheckOperator):
     """Refuse a model file that could execute code.
 

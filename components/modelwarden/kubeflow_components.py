@@ -254,6 +254,105 @@ def evasion(
 
 
 @_component()
+def extraction(
+    model: Input[Model],
+    evaluation: Input[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    budget: Output[Artifact],
+    target: str,
+    space: str = "",
+    limit: float = 0.95,
+    outputs: str = "auto",
+    queries: int = 10000,
+    days: int = 30,
+    public_rows: int = 300,
+    epsilon: float = 0.1,
+    seed: int = 0,
+    evidence: str = "",
+    key: str = "",
+):
+    """Steal the model, and derive a query budget per client.
+
+    Args:
+        model: The model file.
+        evaluation: Labelled rows like customers'; half are the thieves', half judge copies.
+        report: The report as a page.
+        metrics: Its metrics.
+        budget: Query budget per client (JSON).
+        target: Label column.
+        space: URI of what an attacker may change; "" lets every number move within its range.
+        limit: Fidelity that a copy has to stay below.
+        outputs: What the endpoint answers with: labels or probabilities; auto is all that the
+            model can say.
+        queries: The most that are tried.
+        days: Length of the budget's period.
+        public_rows: Labelled rows that a thief has without asking.
+        epsilon: How far rows are moved against the copy, in units of each column's scale.
+        seed: Seed of everything random.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "extraction",
+        inputs={"model": model.path, "evaluation": evaluation.path, "space": space},
+        options={
+            "target": target,
+            "limit": limit,
+            "outputs": outputs,
+            "queries": queries,
+            "days": days,
+            "public_rows": public_rows,
+            "epsilon": epsilon,
+            "seed": seed,
+        },
+        tables={"budget": budget.path},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
+def membership(
+    model: Input[Model],
+    train: Input[Dataset],
+    evaluation: Input[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    target: str,
+    rows: int = 5000,
+    seed: int = 0,
+    evidence: str = "",
+    key: str = "",
+):
+    """Tell training rows from others by what the model says of them.
+
+    Args:
+        model: The model file.
+        train: Rows that the model was trained on.
+        evaluation: Rows of the same kind that it was not trained on.
+        report: The report as a page.
+        metrics: Its metrics.
+        target: Label column.
+        rows: Rows of each kind at most, chosen by seed.
+        seed: Seed of the draw.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    inputs = {"model": model.path, "train": train.path, "evaluation": evaluation.path}
+    options = {"target": target, "rows": rows, "seed": seed}
+    outcome = check("membership", inputs=inputs, options=options, evidence=evidence, key=key)
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
 def model_file(
     model: Input[Model],
     report: Output[HTML],

@@ -105,7 +105,7 @@ def transfer(
 
     def begin(rows: Positions) -> Generator[Candidates, Answers, None]:
         if len(copies) and box.movable[rows].any():
-            found = np.stack([_craft(search, box, truth, rows, copy) for copy in copies], axis=1)
+            found = np.stack([craft(search, box, truth, rows, copy) for copy in copies], axis=1)
             yield Candidates(np.repeat(rows, len(copies)), found.reshape(-1, found.shape[2]))
 
     copies = _copies(pool, pool_labels, int(truth.max(initial=0)), seed)
@@ -146,8 +146,22 @@ def _scores(model: Pipeline, n_classes: int) -> Scores:
     return scores
 
 
-def _craft(search: Attack, box: Box, truth: Positions, rows: Positions, copy: Scores) -> Floats:
-    """Return the point of each row's box where a copy is least sure of the true class."""
+def craft(search: Attack, box: Box, truth: Positions, rows: Positions, copy: Scores) -> Floats:
+    """Return the point of each row's box where a copy is least sure of the true class.
+
+    Parameters
+    ----------
+    search : Attack
+        Looks for it, with `CRAFTING` candidates per row that only the copy sees.
+    box : Box
+        Where rows may move.
+    truth : ndarray of int, shape (n_rows,)
+        True classes.
+    rows : ndarray of int
+        The rows to move.
+    copy : callable(Candidates) -> ndarray of shape (n, n_classes)
+        Probabilities of the classes, as the copy sees them.
+    """
 
     def own_leads(candidates: Candidates) -> Floats:
         """Play the rivals down: the search goes on where it would think that it has won."""

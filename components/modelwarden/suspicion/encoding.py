@@ -90,18 +90,20 @@ class _Number:
     median: float
     mean: float
     deviation: float
+    farthest: float
 
     @classmethod
-    def fit(cls, column: pd.Series) -> "_Number":
+    def fit(cls, column: pd.Series, farthest: float) -> "_Number":
         median = float(column.median()) if column.notna().any() else 0.0
         values = column.fillna(median).to_numpy()
         if values.min() == values.max():  # rounding may give a constant a deviation
-            return cls(median, median, 1.0)
-        return cls(median, float(values.mean()), float(values.std()))
+            return cls(median, median, 1.0, farthest)
+        return cls(median, float(values.mean()), float(values.std()), farthest)
 
     def encode(self, column: pd.Series) -> Floats:
         values = column.fillna(self.median).to_numpy()
-        return np.clip((values - self.mean) / self.deviation, -FARTHEST, FARTHEST)[:, None]
+        scaled = (values - self.mean) / self.deviation
+        return np.clip(scaled, -self.farthest, self.farthest)[:, None]
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,12 @@ class Encoder:
     columns: Mapping[str, _Number | _Text]
 
     @classmethod
-    def fit(cls, trusted: pd.DataFrame) -> "Encoder":
-        """Learn medians, scales and categories from `trusted`, a :func:`plain` frame."""
-        return cls({name: _encoder(trusted[name]) for name in trusted.columns})
+    def fit(cls, trusted: pd.DataFrame, *, farthest: float = FARTHEST) -> "Encoder":
+        """Learn medians, scales and categories from `trusted`, a :func:`plain` frame.
+
+        Numbers are cut off `farthest` deviations from the mean.
+        """
+        return cls({name: _encoder(trusted[name], farthest) for name in trusted.columns})
 
     def only(self, names: Collection[str]) -> "Encoder":
         """Return an encoder of some of the columns."""
@@ -152,8 +157,9 @@ class Encoder:
         return np.hstack([np.empty((len(frame), 0)), *blocks])
 
 
-def _encoder(column: pd.Series) -> _Number | _Text:
-    return _Number.fit(column) if column.dtype == np.float64 else _Text.fit(column)
+def _encoder(column: pd.Series, farthest: float) -> _Number | _Text:
+    is_number = column.dtype == np.float64
+    return _Number.fit(column, farthest) if is_number else _Text.fit(column)
 
 
 def _names(names: list[str]) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.special import betaincinv
 
 from modelwarden.checks.evasion.campaign import Distances, Found
 from modelwarden.checks.evasion.question import Question
 from modelwarden.checks.evasion.subject import Changes, Subject
+from modelwarden.proportions import interval
 from modelwarden.report import Json, Report
 from modelwarden.space.columns import Column
 from modelwarden.space.points import Mask
@@ -46,14 +46,6 @@ def report(found: Found, subject: Subject, asked: Question, *, notes: Sequence[s
         notes=(*_notes(found, subject, asked), *notes),
         details=_details(found, subject, asked),
     )
-
-
-def interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion by Clopper and Pearson; it is never too narrow."""
-    failed = trials - successes
-    low = betaincinv(successes, failed + 1, 0.025) if successes else 0.0
-    high = betaincinv(successes + 1, failed, 0.975) if failed else 1.0
-    return float(low), float(high)
 
 
 def metrics(right: Mask, found: Found | None) -> Mapping[str, float | None]:
