@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwarden.approval import APPROVAL, SECOND_FACTOR, read_approval, read_confirmation
+from modelwarden.checks import CHECKS
 from modelwarden.documents import MAX_DOCUMENT
 from modelwarden.errors import EvidenceError
 from modelwarden.evidence import (
@@ -30,6 +31,7 @@ from modelwarden.evidence import (
     report_of,
     ruling_document,
 )
+from modelwarden.jobs.session import environment
 from modelwarden.keys import LocalKey, new_key
 from modelwarden.releases import RELEASE, REVOCATION, read_release, read_revocation
 from modelwarden.report import Decision, Report, RuleResult, canonical
@@ -155,6 +157,22 @@ def test_a_decision_is_below_4_kb_however_much_it_rests_on(rules):
     verdict = Verdict(**{**VERDICT.__dict__, "decision": many})
     long = "s3://" + "u" * 300
     body = canonical(decision_statement(verdict, model_uri=long, policy_uri=long))
+
+    assert len(body) < 4096 - 100
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_statement_of_every_check_is_below_4_kb(name):
+    card = CHECKS[name]
+    digests = dict.fromkeys(card.inputs, A)
+    options = {n: "t" * 40 if d in (str, "") else d for n, d in card.options.items()}
+    asked = Asked(name, card.subject, options, digests, card.risks)
+    report = Report(name, dict.fromkeys(card.metrics, 1 / 3), ("f" * 500,))
+    where = "s3://" + "u" * 300 + "/" + B
+    outputs = dict.fromkeys(card.tables, C)
+
+    when = Circumstances(WHEN.started, WHEN.finished, environment())
+    body = canonical(check_statement(asked, report, where, outputs, when))
 
     assert len(body) < 4096 - 100
 
