@@ -182,6 +182,34 @@ class RestoreOperator(CheckOperator):
         self.restore, self.kept = restore, kept
 
 
+class DriftOperator(CheckOperator):
+    """Hold a batch against the profile of trusted data.
+
+    `predictor`, a model, may be left out. See :func:`modelwarden.checks.drift.drift`.
+    """
+
+    check = "drift"
+    template_fields: Sequence[str] = _fields("drift")
+
+    def __init__(
+        self,
+        *,
+        batch: str,
+        profile: str,
+        sample: str,
+        predictor: str = "",
+        alpha: float | str = 0.05,
+        ignore: str = "",
+        seed: int | str = 0,
+        tests: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.batch, self.profile, self.sample = batch, profile, sample
+        self.predictor, self.alpha, self.ignore, self.seed = predictor, alpha, ignore, seed
+        self.tests = tests
+
+
 class EvasionOperator(CheckOperator):
     """Attack a model with small perturbations.
 

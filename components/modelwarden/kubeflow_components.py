@@ -185,6 +185,56 @@ def restore(
 
 
 @_component()
+def drift(
+    batch: Input[Dataset],
+    profile: Input[Artifact],
+    sample: Input[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    tests: Output[Dataset],
+    predictor: Input[Model] = None,
+    alpha: float = 0.05,
+    ignore: str = "",
+    seed: int = 0,
+    evidence: str = "",
+    key: str = "",
+):
+    """Hold a batch against the profile of trusted data.
+
+    Args:
+        batch: Rows to judge.
+        profile: What modelwarden profile wrote.
+        sample: The sample that it wrote beside it.
+        report: The report as a page.
+        metrics: Its metrics.
+        tests: Each test with its p and its effect.
+        predictor: Model whose predictions are judged as one more column.
+        alpha: Share of unchanged batches that alert all the same.
+        ignore: Columns that always move, separated by commas.
+        seed: Seed of samples and classifiers.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "drift",
+        inputs={
+            "batch": batch.path,
+            "profile": profile.path,
+            "sample": sample.path,
+            "predictor": predictor.path if predictor else "",
+        },
+        options={"alpha": alpha, "ignore": ignore, "seed": seed},
+        tables={"tests": tests.path},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
 def evasion(
     model: Input[Model],
     evaluation: Input[Dataset],

@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # the store brings boto3, which reading a table does not need
 MAX_BYTES = 1 << 30  # of a CSV file, and of the values in a Parquet file once they are decoded
 MAX_CELLS = 100_000_000  # rows x columns; 800 MB as 64-bit floats
 MAX_COLUMNS = 10_000
+BATCH = 65_536  # rows that are read at a time
 MAX_NAME = 256  # characters in the name of a column
 MAX_ROW = 1 << 24  # bytes in a row of CSV; a field has 131,072 characters, the limit of csv
 
@@ -196,6 +197,40 @@ def read_parquet(file: "File") -> pa.Table:
         size = sum(_decoded_bytes(coded[name]) for name in texts)
         _check_at_most(MAX_BYTES, "bytes of text", size, file.uri)
         return coded.cast(schema)
+
+
+def batches(file: "File") -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return a file's schema and its rows in order, `BATCH` at a time at most.
+
+    Of Parquet only one batch is in memory, so there may be any number of rows; CSV is read whole.
+    """
+    if not starts_as_parquet(file):
+        whole = read_csv(file)
+        return whole.schema, iter(whole.to_batches(BATCH))
+    with faults(file.uri, "a whole Parquet file", "a damaged one"):
+        footer = pq.read_metadata(file.path)
+        schema = footer.schema.to_arrow_schema()
+        check_schema(schema, file.uri)
+        sizes = [footer.row_group(i).total_byte_size for i in range(footer.num_row_groups)]
+        if not footer.num_rows:
+            raise InputError(file.uri, "at least one row", "none")
+        _check_at_most(MAX_BYTES, "bytes in a row group", max(sizes, default=0), file.uri)
+    return schema, _parquet_batches(file, schema)
+
+
+def _parquet_batches(file: "File", schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    texts = [field.name for field in schema if field.type in _TEXT]
+    size = max(1, min(BATCH, MAX_CELLS // max(1, len(schema))))
+    with (
+        faults(file.uri, "a whole Parquet file", "a damaged one"),
+        # a text that is repeated a million times is held once
+        pq.ParquetFile(file.path, read_dictionary=texts) as source,
+    ):
+        for batch in source.iter_batches(size):
+            batch.validate(full=True)
+            text = sum(_decoded_bytes(pa.chunked_array([batch[name]])) for name in texts)
+            _check_at_most(MAX_BYTES, "bytes of text in a batch", text, file.uri)
+            yield batch
 
 
 def _check_footer(footer: pq.FileMetaData, where: str) -> None:
