@@ -431,6 +431,33 @@ def trusted_sample(table: str, rows: int, to: str, seed: int, evidence: str, key
     )
 
 
+@cli.group(name="limits")
+def limits_group() -> None:
+    """Turn a query budget into limits that a gateway enforces."""
+
+
+@limits_group.command(name="render")
+@click.argument("budget")
+@click.argument("serving")
+@click.option(
+    "--target", required=True, help="Gateway: envoy, istio, nginx, aws-waf, aws-usage-plan, kong."
+)
+@click.option("--output", default="", help="File to write, in place of the terminal.")
+def limits_render(budget: str, serving: str, target: str, output: str) -> None:
+    """Write what makes a gateway keep BUDGET, for the endpoint that SERVING describes.
+
+    Both are URIs: the budget as `check extraction` wrote it, the serving file as docs/theft.md
+    explains it. Read the comments: they name what the gateway gets wrong by default.
+    """
+    from modelwarden.jobs.limits import render
+
+    text = render(budget, serving, target=target)
+    if output:
+        Path(output).write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
 @cli.command()
 @click.argument("table")
 @click.option("--target", required=True, help="Label column.")
