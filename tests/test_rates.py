@@ -79,7 +79,7 @@ def test_rows_of_a_request_count_one_by_one():
 
 
 def test_a_target_that_counts_too_short_says_the_ways_out():
-    with pytest.raises(InputError, match=r"target nginx: .* per minute.* kong.* shorten"):
+    with pytest.raises(InputError, match=r"target nginx: .* per minute.*kong.* shorten"):
         refilled(BUDGET, parse(max_rows=1), Unit("minute", 60), "nginx")
     with pytest.raises(InputError, match=r"20 requests or more per hour.* got 4"):
         windowed(BUDGET, parse(max_rows=1), UNITS[:1], "x")
