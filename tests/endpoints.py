@@ -71,7 +71,7 @@ class Endpoint:
     It keeps a bucket of `BURST` requests per client, refilled within a minute.
     """
 
-    def __init__(self, fault="", clock=None):
+    def __init__(self, fault="", clock=None, tls=None):
         self.fault = fault
         self.clock = clock or ManualClock()
         self.asked = []
@@ -84,9 +84,9 @@ class Endpoint:
         class Handler(_Handler):
             owner = endpoint
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -120,6 +120,15 @@ class Endpoint:
             with self._lock:
                 self._levels[client] += 1
         return over
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def handle_error(self, request, client_address):
+        """Say nothing: clients that hang up are what is tested."""
 
 
 class _Handler(BaseHTTPRequestHandler):
