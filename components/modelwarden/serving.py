@@ -165,9 +165,8 @@ class Serving(BaseModel):
     @classmethod
     def read(cls, file: "File") -> "Serving":
         """Read a serving file from disk."""
-        if file.size > MAX_DOCUMENT:
-            raise InputError(file.uri, "a serving file", f"{file.size} bytes")
-        return cls.parse(file.path.read_bytes(), file.uri)
+        with file.path.open("rb") as stream:
+            return cls.parse(stream.read(MAX_DOCUMENT + 1), file.uri)
 
     @property
     def scheme(self) -> str:

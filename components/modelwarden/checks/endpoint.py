@@ -3,6 +3,7 @@
 import os
 import re
 
+from modelwarden.documents import MAX_DOCUMENT
 from modelwarden.errors import InputError
 from modelwarden.keys import read_secret
 from modelwarden.limits import Budget
@@ -65,7 +66,9 @@ def endpoint(
         If a file or option is not what it should be, a credential is missing, or the endpoint must
         not be probed.
     """
-    known = _agreed(model, Serving.read(serving), Budget.read(budget.path.read_bytes(), budget.uri))
+    with budget.path.open("rb") as stream:
+        limit = Budget.read(stream.read(MAX_DOCUMENT + 1), budget.uri)
+    known = _agreed(model, Serving.read(serving), limit)
     least = needed(known)
     if requests < least:
         raise InputError("option requests", f"{least} or more for this burst", str(requests))
