@@ -174,13 +174,17 @@ def test_the_init_container_asks_what_the_command_line_takes():
 
 
 def test_the_approvals_page_shows_files_that_are_read():
-    rule, trust = snippets((ROOT / "docs/approvals.md").read_text(), "yaml")
-    public = iter([new_key()[1] for _ in range(9)])
+    rule, trust, touched = snippets((ROOT / "docs/approvals.md").read_text(), "yaml")
+    public = iter([new_key()[1] for _ in range(20)])
     default = (ROOT / "expectations/policies/default.yaml").read_text()
 
     assert Policy.read(f"{default}\n{rule}".encode(), "approvals", CHECKS).approvals == 2
     roles = Trust.read(trust.encode(), "docs", lambda _: next(public)).roles
     assert set(roles) == {*ROLES, "desk", "releaser", "alice", "bob"}
+    read = Trust.read(
+        f"{trust.partition('approvers:')[0]}{touched}".encode(), "docs", lambda _: next(public)
+    )
+    assert set(read.security_keys) == {"alice"}
 
 
 def test_the_approvals_pages_session_runs(tmp_path, monkeypatch):
