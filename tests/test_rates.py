@@ -74,6 +74,13 @@ def test_the_known_figures():
     assert refilled(big, parse(burst=20, max_rows=1), Unit("minute", 60), "nginx").requests == 5
 
 
+def test_a_burst_counts_into_the_total_of_a_bucket():
+    unit = Unit("minute", 60)
+    short = replace(BUDGET, queries=43_200 * 5 + 19)
+
+    assert refilled(short, parse(burst=20, max_rows=1), unit, "nginx").requests == 4
+
+
 def test_rows_of_a_request_count_one_by_one():
     assert total(BUDGET, parse(max_rows=7)) == 428
 

@@ -101,6 +101,7 @@ def test_refuses_what_cannot_be(change, says):
         "https://0177.0.0.1",
         "https://[::1",
         "https://[fe80::1%25eth0]",
+        "https://[fe80::1%eth0]",
         "https://chürn.example.com",
         "https://",
     ],

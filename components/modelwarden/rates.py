@@ -77,9 +77,7 @@ def total(budget: Budget, serving: Serving) -> int:
     return requests
 
 
-def windowed(
-    budget: Budget, serving: Serving, units: Sequence[Unit], target: str, *, least: int = 1
-) -> Rate:
+def windowed(budget: Budget, serving: Serving, units: Sequence[Unit], target: str) -> Rate:
     """Return the finest rate in windows that keeps the budget and still admits a burst.
 
     Parameters
@@ -90,8 +88,6 @@ def windowed(
         What the target counts by, the finest first.
     target : str
         Its name, for errors.
-    least : int, default=1
-        The smallest limit that it accepts.
 
     Raises
     ------
@@ -100,11 +96,10 @@ def windowed(
     """
     requests = total(budget, serving)
     rates = [Rate(requests // _windows(budget.days * DAY, unit), unit) for unit in units]
-    wanted = max(serving.burst, least)
     for rate in rates:
-        if rate.requests >= wanted:
+        if rate.requests >= serving.burst:
             return rate
-    raise _too_small(target, rates[-1], wanted)
+    raise _too_small(target, rates[-1], serving.burst)
 
 
 def refilled(budget: Budget, serving: Serving, unit: Unit, target: str) -> Rate:

@@ -15,7 +15,7 @@ from modelwarden.errors import InputError
 from modelwarden.jobs.check import check
 from modelwarden.limits import Budget
 from modelwarden.probing.address import pin
-from modelwarden.probing.asking import Asking
+from modelwarden.probing.asking import Asking, Spent
 from modelwarden.probing.probe import PROPERTIES, Probe, Tokens, needed
 from modelwarden.store import File
 from test_serving import parse
@@ -290,4 +290,7 @@ def test_time_is_asked_of_a_clock():
     with Asking(serving, pin(serving), requests=1, seconds=5, clock=clock) as asking:
         assert asking.wait(4)
         assert not asking.wait(1)
-    assert clock.slept == [4]
+        clock.sleep(2)
+        with pytest.raises(Spent, match="the time is up"):
+            asking.one("/", {})
+    assert clock.slept == [4, 2]

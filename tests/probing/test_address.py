@@ -75,11 +75,12 @@ def test_the_platforms_own_networks_may_be_probed_when_they_are_listed(monkeypat
 
 
 def test_tokens_do_not_travel_in_the_clear_beyond_a_private_network(monkeypatch):
-    resolves_to(monkeypatch, ["93.184.216.34"], ["10.0.0.7"])
+    resolves_to(monkeypatch, ["93.184.216.34"], ["10.0.0.7", "93.184.216.34"], ["10.0.0.7"])
     serving = parse(url=f"http://{HOST}")
 
-    with pytest.raises(InputError, match="https beyond a private network"):
-        pin(serving)
+    for _ in range(2):
+        with pytest.raises(InputError, match="https beyond a private network"):
+            pin(serving)
     assert not pin(serving).tls
 
 

@@ -145,6 +145,23 @@ def test_of_a_body_only_so_much_is_read(head):
     assert not answer.served
 
 
+def test_a_long_answer_is_not_served_though_its_beginning_is_whole():
+    body = b'{"predictions": 0}' + b" " * 200_000
+    with saying([None, b"HTTP/1.1 200 OK\r\n\r\n" + body]) as address:
+        assert not ask(address).served
+
+
+def test_every_question_has_its_own_deadline():
+    with saying([None, OK, None, OK]) as address:
+        line = line_to(address, seconds=0.3)
+        first = line.ask("/p", {}, b"{}")
+        time.sleep(0.4)
+        second = line.ask("/p", {}, b"{}")
+        line.close()
+
+    assert (first.served, second.served) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [

@@ -106,7 +106,7 @@ def waf(budget: Budget, serving: Serving) -> str:
     if serving.burst < LEAST:
         got = f"{serving.burst}, and a rule counts from {LEAST}"
         raise InputError("target aws-waf", f"a burst of {LEAST} or more", got)
-    rate = windowed(budget, serving, _WINDOWS, "aws-waf", least=LEAST)
+    rate = windowed(budget, serving, _WINDOWS, "aws-waf")
     header, name = serving.client.header, serving.name
     raw = header != "authorization"
     group = _WAF.format(
