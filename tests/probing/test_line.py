@@ -22,7 +22,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + b'{"predictions": 0}'
 
 @contextmanager
 def saying(*scripts):
-    """Serve one connection per script: chunks of bytes, and seconds to wait between them."""
+    """Serve one connection per script: what to send, seconds to wait, None to read a question."""
     server = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
@@ -39,7 +39,9 @@ def saying(*scripts):
                         if isinstance(part, bytes):
                             peer.sendall(part)
                         elif part is None:
-                            peer.recv(65536)
+                            asked = b""
+                            while not asked.endswith(b"{}"):
+                                asked += peer.recv(65536) or b"{}"
                         else:
                             stop.wait(part)
                 except OSError:
