@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from modelwarden.errors import InputError
 from modelwarden.limits import Budget
 from modelwarden.rates import DAY, Unit, refilled, total, windowed
-from test_serving import parse
+from servings import parse
 
 BUDGET = Budget("ab" * 32, 3000, 30, "labels", 0.95, 0.81)
 SERVING = parse()

@@ -1,22 +1,12 @@
 """Serving files: what they may say, and that no secret can be named in one."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwarden.errors import InputError
 from modelwarden.serving import Serving, is_host
-
-EXAMPLE = Path(__file__).parents[1] / "expectations/limits/churn.yaml"
-
-
-def parse(**changes):
-    document = {**yaml.safe_load(EXAMPLE.read_text()), **changes}
-    kept = {key: value for key, value in document.items() if value is not ...}
-    return Serving.parse(yaml.safe_dump(kept).encode(), "serving.yaml")
+from servings import parse
 
 
 def test_the_example_is_read():

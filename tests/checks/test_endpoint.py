@@ -18,7 +18,7 @@ from modelwarden.probing.address import pin
 from modelwarden.probing.asking import Asking, Spent
 from modelwarden.probing.probe import PROPERTIES, Probe, Tokens, needed
 from modelwarden.store import File
-from test_serving import parse
+from servings import parse
 
 MODEL = b"a model"
 BUDGET = Budget(sha256(MODEL).hexdigest(), 10**7, 30, "labels", 0.95, 0.81)
@@ -59,9 +59,9 @@ def test_the_right_endpoint_keeps_every_promise():
 @cache
 def result(fault):
     """Probe a broken endpoint, once for all tests."""
-    bounds = {"request_seconds": 0.3} if fault in ("hang", "drip", "hang_when_limited") else {}
-    if fault == "hang_when_limited":  # every request from there on costs its deadline
-        bounds["requests"] = 50
+    bounds = {"request_seconds": 0.5} if fault in ("hang", "drip", "hang_when_limited") else {}
+    if fault == "hang_when_limited":  # every request from the limit on costs its deadline
+        bounds["requests"] = 48
     with Endpoint(fault) as server:
         probe, found = probe_of(server, **bounds)
     return probe, found, server.asked

