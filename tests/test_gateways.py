@@ -1,5 +1,6 @@
 """Rendered configuration: golden files, foreign schemas and programs, and nothing injected."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ from servings import BUDGET, parse
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests/golden/limits"
-CRDS = os.environ.get("MODELWARDEN_CRDS", "")
+SCHEMAS = os.environ.get("MODELWARDEN_SCHEMAS", "")
 SERVING = parse()
 BEARER = parse(client={"header": "authorization"})
 KEYED = parse(authentication="x-api-key", client={"header": "x-api-key"})
@@ -219,12 +220,12 @@ def test_istio_asks_for_each_descriptor_that_its_service_knows():
     assert policy["spec"]["action"] == "DENY"
 
 
-@pytest.mark.skipif(not CRDS, reason="MODELWARDEN_CRDS names no folder with the CRDs")
+@pytest.mark.skipif(not SCHEMAS, reason="MODELWARDEN_SCHEMAS names no folder")
 @pytest.mark.parametrize("target", ["envoy", "istio"])
 def test_kubernetes_would_accept_it(target):
     """Envoy Gateway's and Istio's own CustomResourceDefinitions."""
     schemas = {}
-    for file in Path(CRDS).glob("*.yaml"):
+    for file in Path(SCHEMAS).glob("*.yaml"):
         for crd in filter(None, yaml.safe_load_all(file.read_text())):
             for version in crd["spec"]["versions"]:
                 kind = (f"{crd['spec']['group']}/{version['name']}", crd["spec"]["names"]["kind"])
@@ -239,6 +240,17 @@ def test_kubernetes_would_accept_it(target):
         )
 
     assert documents
+
+
+@pytest.mark.skipif(not SCHEMAS, reason="MODELWARDEN_SCHEMAS names no folder")
+@pytest.mark.parametrize("serving", [SERVING, BEARER])
+def test_kongs_own_tool_would_accept_it(serving):
+    """By the schema of declarative files in Kong's go-database-reconciler."""
+    schema = json.loads((Path(SCHEMAS) / "kong_json_schema.json").read_text())
+    document = yaml.safe_load(render(BUDGET, serving, "kong"))
+
+    jsonschema.Draft7Validator(schema).validate(document)
+    assert not jsonschema.Draft7Validator(schema).is_valid({**document, "plugin": []})
 
 
 def _closed(schema):
