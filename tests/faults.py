@@ -40,6 +40,7 @@ def _at(file: str, *names: str) -> tuple[str, ...]:
 
 SIGNING, POLICY, CHAIN = "test_signing.py", "test_policy.py", "jobs/test_chain.py"
 APPROVALS, EVIDENCE, FILE = "jobs/test_approvals.py", "test_evidence.py", "test_policy_file.py"
+SECURITY_KEYS = "jobs/test_security_keys.py"
 FAULTS = (
     Fault("E1", "each bit of the payload flipped", "refused", _at(SIGNING, "every_flipped_bit_of_payload_and_signature_is_refused")),
     Fault("E2", "each bit of the signature flipped", "refused", _at(SIGNING, "every_flipped_bit_of_payload_and_signature_is_refused", "every_flipped_bit_of_an_ed25519_signature_is_refused")),
@@ -66,9 +67,11 @@ FAULTS = (
     Fault("E23", "an approval of fewer subjects", "does not count", _at(APPROVALS, "refuses_an_approval_that_is_about_something_else")),
     Fault("E24", "a one-time code used again", "refused", _at(APPROVALS, "a_code_is_good_once")),
     Fault("E25", "one-time codes by brute force", "three tries", _at(APPROVALS, "three_wrong_codes_are_the_last", "a_try_is_taken_before_the_code_is_looked_at")),
-    Fault("E26", "WebAuthn without user verification", "another factor than TOTP is refused", _at(APPROVALS, "only_a_factor_that_is_known_is_accepted")),
+    Fault("E26", "WebAuthn without user verification", "refused by the desk, and by everybody who verifies", _at(SECURITY_KEYS, "an_answer_of_another_kind_is_refused_by_the_desk_and_by_everybody_else") + _at("test_webauthn.py", "a_hostile_answer_is_refused_here_and_by_fido2") + _at(APPROVALS, "only_a_factor_that_is_known_is_accepted")),
     Fault("E27", "a denial signed by the gate", "not deployable", _at(CHAIN, "a_denial_is_written_down_and_final") + _at(APPROVALS, "a_denial_cannot_be_approved")),
     Fault("E28", "a revoked key", "counts no more", _at(APPROVALS, "what_a_revoked_key_signed_no_longer_counts", "a_person_who_left_the_trust_file_does_not_count")),
+    Fault("E29", "a security key's answer, replayed for another decision", "refused", _at(SECURITY_KEYS, "an_answer_is_worth_nothing_for_another_decision")),
+    Fault("E30", "the desk says that it saw a second factor that never was", "does not count where a security key is asked for", _at(SECURITY_KEYS, "the_desk_cannot_stand_in_for_a_security_key", "a_code_does_not_replace_an_answer")),
     Fault("P1", "an equal key in YAML", "refused", _at("test_documents.py", "yaml_refuses")),
     Fault("P2", "`1e-3` as text", "refused", _at(FILE, "refuses_a_fault_and_names_it")),
     Fault("P3", "a threshold of NaN", "refused", _at(FILE, "refuses_a_threshold_that_is_no_finite_number")),

@@ -16,8 +16,12 @@ import own_checks
 import shop
 from modelwarden.checks import CHECKS, cards
 from modelwarden.cli import cli
+from modelwarden.gateways import TARGETS
 from modelwarden.keys import new_key
+from modelwarden.limits import Budget
 from modelwarden.policy import Policy
+from modelwarden.probing.probe import PROPERTIES
+from modelwarden.serving import Serving
 from modelwarden.signing import Trust
 from modelwarden.space.rules import ColumnRule, Image, Rules, Text
 from modelwarden.space.table import Space
@@ -170,13 +174,17 @@ def test_the_init_container_asks_what_the_command_line_takes():
 
 
 def test_the_approvals_page_shows_files_that_are_read():
-    rule, trust = snippets((ROOT / "docs/approvals.md").read_text(), "yaml")
-    public = iter([new_key()[1] for _ in range(9)])
+    rule, trust, touched = snippets((ROOT / "docs/approvals.md").read_text(), "yaml")
+    public = iter([new_key()[1] for _ in range(20)])
     default = (ROOT / "expectations/policies/default.yaml").read_text()
 
     assert Policy.read(f"{default}\n{rule}".encode(), "approvals", CHECKS).approvals == 2
     roles = Trust.read(trust.encode(), "docs", lambda _: next(public)).roles
     assert set(roles) == {*ROLES, "desk", "releaser", "alice", "bob"}
+    read = Trust.read(
+        f"{trust.partition('approvers:')[0]}{touched}".encode(), "docs", lambda _: next(public)
+    )
+    assert set(read.security_keys) == {"alice"}
 
 
 def test_the_approvals_pages_session_runs(tmp_path, monkeypatch):
@@ -211,6 +219,41 @@ def test_the_approvals_pages_operator_is_made():
     exec(code, space)
 
     assert space["approve"].key == "env:DESK_KEY"
+
+
+def test_the_theft_page_shows_a_serving_file_that_is_read():
+    page = (ROOT / "docs/theft.md").read_text()
+    serving = Serving.parse(named(page, "yaml", "serving.yaml").encode(), "docs/theft.md")
+
+    assert serving == Serving.parse((ROOT / "expectations/limits/churn.yaml").read_bytes(), "churn")
+    for key in Serving.model_fields:
+        assert f"| `{key}` |" in page, key
+
+
+def test_the_theft_page_names_every_target_and_every_metric_of_the_check():
+    page = (ROOT / "docs/theft.md").read_text()
+
+    for name in (*TARGETS, *PROPERTIES):
+        assert f"| `{name}` " in page, name
+
+
+def test_the_theft_pages_first_command_runs(tmp_path):
+    page = (ROOT / "docs/theft.md").read_text()
+    render, probe = snippets(page, "sh")[0].splitlines()
+    (tmp_path / "serving.yaml").write_text(named(page, "yaml", "serving.yaml"))
+    (tmp_path / "budget.json").write_bytes(
+        Budget("ab" * 32, 10**7, 30, "labels", 0.95, 0.81).as_bytes()
+    )
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euc", render], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    program, group, name, *options = probe.split()
+
+    assert done.returncode == 0, done.stderr
+    assert "limit_req_zone" in (tmp_path / "limits.conf").read_text()
+    assert (program, group) == ("modelwarden", "check")
+    assert cli.commands["check"].commands[name].make_context(name, options).params["requests"]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "expectations/policies").glob("*.yaml")))

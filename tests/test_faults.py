@@ -10,7 +10,7 @@ TESTS = Path(__file__).parent
 
 
 def test_has_every_case_of_evidence_and_policy():
-    wanted = [f"E{n}" for n in range(1, 29)] + [f"P{n}" for n in range(1, 9)]
+    wanted = [f"E{n}" for n in range(1, 31)] + [f"P{n}" for n in range(1, 9)]
 
     assert [fault.case for fault in FAULTS] == wanted
 

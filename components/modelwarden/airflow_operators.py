@@ -306,6 +306,31 @@ class MembershipOperator(CheckOperator):
         self.target, self.rows, self.seed = target, rows, seed
 
 
+class EndpointOperator(CheckOperator):
+    """Probe a staging endpoint: authentication, second factor, limits per client.
+
+    Credentials come from the worker's variables ``MODELWARDEN_PROBE_...`` that the serving file
+    names. See :func:`modelwarden.checks.endpoint.endpoint`.
+    """
+
+    check = "endpoint"
+    template_fields: Sequence[str] = _fields("endpoint")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        serving: str,
+        budget: str,
+        requests: int | str = 200,
+        seconds: int | str = 120,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model, self.serving, self.budget = model, serving, budget
+        self.requests, self.seconds = requests, seconds
+
+
 class ModelFileOperator(CheckOperator):
     """Refuse a model file that could execute code.
 

@@ -2,8 +2,8 @@
 
 An approval is a statement about one decision, signed with the approver's own key. A second
 statement confirms it: somebody who is not the approver, the desk, saw a one-time code of that
-person. A stolen key has no code; a stolen session or telephone has no key; the desk alone can
-approve nothing. Below an evidence prefix::
+person, or the answer of their security key. A stolen key has no code; a stolen session or telephone
+has no key; the desk alone can approve nothing. Below an evidence prefix::
 
     approvals/<decision hex>/<approver>/signed.<attempt>.intoto.jsonl
     approvals/<decision hex>/<approver>/confirmed-<approval hex>.<attempt>.intoto.jsonl
@@ -19,6 +19,7 @@ from modelwarden.documents import read_time
 from modelwarden.errors import EvidenceError
 from modelwarden.report import Json
 from modelwarden.signing import STATEMENT_TYPE
+from modelwarden.webauthn import Assertion
 
 APPROVAL = "urn:modelwarden:approval:v1"
 SECOND_FACTOR = "urn:modelwarden:second-factor:v1"
@@ -51,12 +52,17 @@ class Approval:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the desk signed: it saw a second factor of `approver`, for the approval `approval`."""
+    """What the desk signed: it saw a second factor of `approver`, for the approval `approval`.
+
+    `assertion` is the answer of a security key, which anybody can verify again; None where the desk
+    compared a one-time code.
+    """
 
     approver: str
     approval: str
     decision: str
     confirmed: datetime
+    assertion: Assertion | None = None
 
 
 @dataclass(frozen=True)
@@ -98,9 +104,25 @@ def approval_statement(
     return _statement(APPROVAL, {"model": model}, predicate)
 
 
-def confirmation_statement(approval: Approval, *, at: str) -> dict[str, Json]:
-    """Return what the desk signs after it saw the approver's code."""
-    said = {"approver": approval.approver, "factor": "totp", "finishedOn": at}
+def confirmation_statement(
+    approval: Approval, *, at: str, assertion: Assertion | None = None, count: int = 0
+) -> dict[str, Json]:
+    """Return what the desk signs after it saw the approver's code, or their security key's answer.
+
+    Parameters
+    ----------
+    approval : Approval
+        What is confirmed.
+    at : str
+        When, RFC 3339.
+    assertion : Assertion, optional
+        What a security key answered; a one-time code where it is left out.
+    count : int, default=0
+        The security key's counter, which goes down when the key was copied.
+    """
+    said: dict[str, Json] = {"approver": approval.approver, "factor": "totp", "finishedOn": at}
+    if assertion is not None:
+        said = {**said, "factor": "webauthn", "signCount": count, "assertion": assertion.as_json()}
     predicate = {"decision": {"digest": {"sha256": approval.decision}}, "modelwarden": said}
     return _statement(SECOND_FACTOR, {"approval": approval.sha256}, predicate)
 
@@ -126,11 +148,15 @@ def read_confirmation(statement: Mapping[str, Json], uri: str) -> Confirmation:
     predicate, subjects = _parts(statement, uri, SECOND_FACTOR)
     try:
         said = predicate["modelwarden"]
+        if said["factor"] not in ("totp", "webauthn"):
+            raise EvidenceError(uri, "a second factor that is known", repr(said["factor"])[:100])
+        answer = said["assertion"] if said["factor"] == "webauthn" else None
         return Confirmation(
             approver=_text(said["approver"]),
             approval=subjects["approval"],
             decision=_text(predicate["decision"]["digest"]["sha256"]),
             confirmed=read_time(said["finishedOn"]),
+            assertion=None if answer is None else Assertion.from_json(answer, uri),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError(uri, "a confirmation", f"a malformed one ({error})") from error

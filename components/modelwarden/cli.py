@@ -199,27 +199,46 @@ def verify(decision: str, model: str, policy: str, trust: str, offline: str, out
 @click.option("--as", "approver", required=True, help="Your name in the trust file.")
 @click.option("--key", required=True, help="Your own key: a PEM file or env:NAME.")
 @_trust
-def approve(decision: str, approver: str, key: str, trust: str) -> None:
-    """Sign that you approve of DECISION. It counts once your one-time code is confirmed."""
-    from modelwarden.jobs.approve import approve as job
+@click.option("--assertion", default="", help="File for your security key's answer, for the desk.")
+def approve(decision: str, approver: str, key: str, trust: str, assertion: str) -> None:
+    """Sign that you approve of DECISION. It counts once your second factor is confirmed.
 
-    _print_places({"approval": job(decision, approver=approver, key=key, trust=trust).uri})
+    With --assertion the security key that is plugged in is asked to stand behind it.
+    """
+    from modelwarden.jobs.approve import approve as job
+    from modelwarden.jobs.approve import touch
+
+    filed = job(decision, approver=approver, key=key, trust=trust)
+    if assertion:
+        _create(Path(assertion), touch(filed, approver=approver, trust=trust), 0o644)
+    _print_places({"approval": filed.uri, "assertion": assertion})
 
 
 @cli.command()
 @click.argument("decision")
 @click.option("--as", "approver", required=True, help="Who approves, as in the trust file.")
-@click.option("--secret", required=True, help="Their shared secret: a file or env:NAME.")
+@click.option("--secret", default="", help="Their shared secret: a file or env:NAME.")
 @click.option("--key", required=True, help="The desk's key: a PEM file or env:NAME.")
 @_trust
-@click.option("--code", prompt=True, hide_input=True, help="Their one-time code; asked if absent.")
-def confirm(decision: str, approver: str, secret: str, key: str, trust: str, code: str) -> None:
-    """Compare an approver's one-time code, and sign that it was right. For the desk."""
+@click.option("--code", default="", help="Their one-time code; asked if absent.")
+@click.option("--assertion", default="", help="URI: their security key's answer, and no code.")
+def confirm(
+    decision: str, approver: str, secret: str, key: str, trust: str, code: str, assertion: str
+) -> None:
+    """Check an approver's second factor, and sign that it was right. For the desk."""
     from modelwarden.jobs.approve import confirm as job
+    from modelwarden.jobs.approve import confirm_assertion
     from modelwarden.keys import read_secret
 
-    shared = read_secret(secret).decode(errors="replace")
-    done = job(decision, approver=approver, code=code, secret=shared, key=key, trust=trust)
+    if bool(secret) is bool(assertion):
+        raise InputError("confirm", "either --secret or --assertion", "both or neither")
+    given: dict[str, Any] = {"approver": approver, "key": key, "trust": trust}
+    if assertion:
+        done = confirm_assertion(decision, assertion=assertion, **given)
+    else:
+        shared = read_secret(secret).decode(errors="replace")
+        code = code or click.prompt("Code", hide_input=True)
+        done = job(decision, code=code, secret=shared, **given)
     if not done.accepted:
         raise Rejected(approver, (f"{done.why} ({done.left} tries left)",), decision)
     _print_places({"confirmed": approver})
@@ -377,14 +396,23 @@ def keys_new(name: str, to: str, kind: Literal["p256", "ed25519"]) -> None:
 
     paths = [Path(to) / f"{name}.{ending}" for ending in ("pem", "pub")]
     for path, body, mode in zip(paths, new_key(kind), (0o600, 0o644), strict=True):
-        try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                file.write(body)
-        except OSError as error:
-            got = error.strerror or str(error)
-            fix = "choose another name or folder"
-            raise InputError(str(path), "a place for a new file", got, fix) from error
+        _create(path, body, mode)
     _print_places({"private": str(paths[0]), "public": str(paths[1])})
+
+
+@keys.command(name="security-key")
+@click.argument("name")
+@click.option("--rp-id", required=True, help="As under webauthn in the trust file.")
+@click.option("--origin", required=True, help="As under webauthn in the trust file.")
+@click.option("--to", default=".", type=click.Path(file_okay=False), help="Folder.")
+def keys_security_key(name: str, rp_id: str, origin: str, to: str) -> None:
+    """Enrol the security key that is plugged in: NAME.pub and the id for the trust file."""
+    from modelwarden.security_key import enrol
+
+    credential, public = enrol(name, rp_id, origin)
+    path = Path(to) / f"{name}.pub"
+    _create(path, public, 0o644)
+    _print_places({"id": credential, "public": str(path)})
 
 
 @keys.command(name="public")
@@ -429,6 +457,33 @@ def trusted_sample(table: str, rows: int, to: str, seed: int, evidence: str, key
             "statement": drawn.statement.uri if drawn.statement else "unsigned",
         }
     )
+
+
+@cli.group(name="limits")
+def limits_group() -> None:
+    """Turn a query budget into limits that a gateway enforces."""
+
+
+@limits_group.command(name="render")
+@click.argument("budget")
+@click.argument("serving")
+@click.option(
+    "--target", required=True, help="Gateway: envoy, istio, nginx, aws-waf, aws-usage-plan, kong."
+)
+@click.option("--output", default="", help="File to write, in place of the terminal.")
+def limits_render(budget: str, serving: str, target: str, output: str) -> None:
+    """Write what makes a gateway keep BUDGET, for the endpoint that SERVING describes.
+
+    Both are URIs: the budget as `check extraction` wrote it, the serving file as docs/theft.md
+    explains it. Read the comments: they name what the gateway gets wrong by default.
+    """
+    from modelwarden.jobs.limits import render
+
+    text = render(budget, serving, target=target)
+    if output:
+        Path(output).write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
 
 
 @cli.command()
@@ -489,6 +544,17 @@ def compile_command(folder: Path, pipelines: Path) -> None:
         ) from error
     for path in compile_all(folder, pipelines):
         click.echo(str(path))
+
+
+def _create(path: Path, body: bytes, mode: int) -> None:
+    """Write a new file; nothing is overwritten."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(body)
+    except OSError as error:
+        got = error.strerror or str(error)
+        fix = "choose another name or folder"
+        raise InputError(str(path), "a place for a new file", got, fix) from error
 
 
 def _option(name: str, **settings: Any) -> click.Option:

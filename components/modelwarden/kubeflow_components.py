@@ -403,6 +403,44 @@ def membership(
 
 
 @_component()
+def endpoint(
+    model: Input[Model],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    serving: str,
+    budget: str,
+    requests: int = 200,
+    seconds: int = 120,
+    evidence: str = "",
+    key: str = "",
+):
+    """Probe a staging endpoint: authentication, second factor, limits per client.
+
+    Args:
+        model: The model file that the endpoint serves.
+        report: The report as a page.
+        metrics: Its metrics.
+        serving: URI of the serving file; it names the variables that hold the credentials.
+        budget: URI of the query budget.
+        requests: Requests in all, however the endpoint answers.
+        seconds: Seconds in all.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "endpoint",
+        inputs={"model": model.path, "serving": serving, "budget": budget},
+        options={"requests": requests, "seconds": seconds},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
 def model_file(
     model: Input[Model],
     report: Output[HTML],

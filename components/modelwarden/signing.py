@@ -13,11 +13,11 @@ References
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from modelwarden.documents import read_json, read_yaml
 from modelwarden.errors import EvidenceError, PolicyError
@@ -31,6 +31,7 @@ from modelwarden.keys import (
     verifies,
 )
 from modelwarden.report import Json, canonical
+from modelwarden.webauthn import SecurityKeys
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -42,6 +43,7 @@ APPROVE = "approve:"
 """What a person's right to approve starts with; the name follows. No role can be given it."""
 
 _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_CredentialId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,1400}$")]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
@@ -128,9 +130,17 @@ class Trust:
 
     A person is a role that may approve in that name and nothing else. Keep the file where the
     training run cannot write: in git, a ConfigMap or the image.
+
+    Parameters
+    ----------
+    roles : mapping of str to Role
+        Roles and people.
+    security_keys : mapping of str to SecurityKeys
+        People whose second factor is a security key; that of all others is a one-time code.
     """
 
     roles: Mapping[str, Role]
+    security_keys: Mapping[str, SecurityKeys] = field(default_factory=dict)
 
     @classmethod
     def read(cls, body: bytes, where: str, fetch: Callable[[str], bytes]) -> "Trust":
@@ -163,7 +173,7 @@ class Trust:
                 if owner != name:
                     raise PolicyError(where, "one role per key", f"a key of {owner} and of {name}")
             roles[name] = Role(frozenset(entry.may), keys)
-        return cls(roles)
+        return cls(roles, _security_keys(parsed, owners, where, fetch))
 
     def open(self, envelope: bytes, where: str) -> tuple[dict[str, Json], frozenset[str]]:
         """Return the statement in an envelope and the roles that signed it.
@@ -218,7 +228,28 @@ class _Person(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     keys: Annotated[list[str], Field(min_length=1)]
-    second_factor: Literal["totp"] = "totp"
+    second_factor: Literal["totp", "webauthn"] = "totp"
+    security_keys: dict[_CredentialId, str] = {}
+
+    @model_validator(mode="after")
+    def _has_keys_for_its_factor(self) -> "_Person":
+        if (self.second_factor == "webauthn") is not bool(self.security_keys):
+            raise ValueError("second_factor: webauthn and security_keys belong together")
+        return self
+
+
+class _RelyingParty(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    rp_id: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+    origin: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$")]
+
+    @model_validator(mode="after")
+    def _is_within(self) -> "_RelyingParty":
+        host = self.origin.removeprefix("https://").partition(":")[0]
+        if host != self.rp_id and not host.endswith(f".{self.rp_id}"):
+            raise ValueError(f"the origin is not within {self.rp_id}")
+        return self
 
 
 class _TrustFile(BaseModel):
@@ -226,6 +257,7 @@ class _TrustFile(BaseModel):
 
     signers: Annotated[dict[str, _Entry], Field(min_length=1)]
     approvers: dict[_Name, _Person] = {}
+    webauthn: _RelyingParty | None = None
 
     def entries(self, where: str) -> list[tuple[str, _Entry]]:
         """Return roles and people alike: the right to approve is a person's alone."""
@@ -247,6 +279,26 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
     return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+
+
+def _security_keys(
+    parsed: _TrustFile, owners: dict[str, str], where: str, fetch: Callable[[str], bytes]
+) -> dict[str, SecurityKeys]:
+    """Return the security keys of people; none of them may sign anything else."""
+    found = {}
+    for name, person in parsed.approvers.items():
+        if not person.security_keys:
+            continue
+        if parsed.webauthn is None:
+            got = f"security_keys of {name} alone"
+            raise PolicyError(where, "webauthn: with rp_id and origin", got)
+        keys = {id_: _public_key(t, where, fetch) for id_, t in person.security_keys.items()}
+        for key in keys.values():
+            owner = owners.setdefault(key_id(key), f"a security key of {name}")
+            if owner != f"a security key of {name}":
+                raise PolicyError(where, "one role per key", f"a key of {owner} and of {name}")
+        found[name] = SecurityKeys(parsed.webauthn.rp_id, parsed.webauthn.origin, keys)
+    return found
 
 
 def _public_key(text: str, where: str, fetch: Callable[[str], bytes]) -> PublicKey:

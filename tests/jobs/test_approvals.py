@@ -354,7 +354,7 @@ def test_what_a_revoked_key_signed_no_longer_counts(stall, role):
 @pytest.mark.parametrize("factor", ["webauthn", "none", "", None])
 def test_only_a_factor_that_is_known_is_accepted(stall, factor):
     trust = json.loads(stall.read(stall.judged_by["trust"]))
-    trust["approvers"]["bob"]["second_factor"] = factor
+    trust["approvers"]["bob"]["second_factor"] = factor  # and no security key
     stall.overwrite(stall.judged_by["trust"], json.dumps(trust).encode())
     with pytest.raises(PolicyError, match="second_factor"):
         stall.approve(stall.decision, "bob")

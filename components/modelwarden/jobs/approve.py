@@ -1,4 +1,4 @@
-"""Approve a decision: a person signs, and a desk that sees the person's one-time code confirms."""
+"""Approve a decision: a person signs, and a desk that sees the person's second factor confirms."""
 
 import secrets
 from collections.abc import Sequence
@@ -25,8 +25,10 @@ from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.jobs.shelf import Shelf
 from modelwarden.one_time_code import matching_step
 from modelwarden.policy import CLOCK_SKEW, Policy
+from modelwarden.report import Json
 from modelwarden.signing import APPROVE, DECISION, Signer, Trust
 from modelwarden.store import Store
+from modelwarden.webauthn import Assertion, verify_assertion
 
 MAX_TRIES = 3
 """Codes that the desk takes from one person about one decision, right ones included."""
@@ -156,13 +158,10 @@ def confirm(
     signer = Signer.open(key)
     with Session(connections) as session:
         case = _open(session, decision, trust)
-        approvals, confirmations = _papers(case.shelf, case.roles, case.sha256)
-        own = [entry for entry in approvals if entry.approver == approver]
-        if not own:
-            fix = f"{approver} runs `modelwarden approve` first"
-            raise InputError(f"approver {approver}", "a signed approval", "none", fix)
-        done = {entry.approval for entry in confirmations if entry.approver == approver}
-        waiting = [entry for entry in own if entry.sha256 not in done]
+        if approver in case.roles.security_keys:
+            fix = f"give the file that `modelwarden approve --as {approver} --assertion FILE` wrote"
+            raise InputError(f"approver {approver}", "their security key's answer", "a code", fix)
+        waiting = _waiting(case, approver)
         if not waiting:
             return Confirmed(accepted=True, left=0, why="it was confirmed before")
         left = _take_a_try(session.records, f"{case.folder}/{approver}")
@@ -170,9 +169,98 @@ def confirm(
         if why:
             return Confirmed(accepted=False, left=left, why=why)
         statement = confirmation_statement(waiting[-1], at=now().isoformat())
-        folder, name = f"{case.folder}/{approver}", f"confirmed-{waiting[-1].sha256[:16]}"
-        file_statement(session.records, signer, statement, [folder], name)
+        _file_confirmation(session.records, signer, case, waiting[-1], statement)
         return Confirmed(accepted=True, left=left)
+
+
+def confirm_assertion(
+    decision: str,
+    *,
+    approver: str,
+    assertion: str,
+    key: str,
+    trust: str,
+    connections: Connections | None = None,
+) -> Confirmed:
+    """Verify what a person's security key answered, and sign when that was seen.
+
+    The answer goes into the statement: whoever verifies the decision later verifies it again, with
+    the public key of the trust file. The desk adds its clock, and cannot make an answer up.
+
+    Parameters
+    ----------
+    decision : str
+        URI of the decision.
+    approver : str
+        The person, who must have signed an approval before.
+    assertion : str
+        URI of the answer, in WebAuthn's JSON.
+    key : str
+        The desk's key, whose role may confirm a ``second_factor``.
+    trust : str
+        URI of the trust file.
+    connections : Connections, optional
+        Where data and evidence are.
+
+    Raises
+    ------
+    InputError
+        If the person has no security key in the trust file, or has not signed an approval.
+    """
+    signer = Signer.open(key)
+    with Session(connections) as session:
+        case = _open(session, decision, trust)
+        known = case.roles.security_keys.get(approver)
+        if known is None:
+            got = "none in the trust file"
+            raise InputError(f"approver {approver}", "a security key", got, "give --code")
+        answer = Assertion.read(session.data.read(assertion, max_bytes=MAX_DOCUMENT), assertion)
+        waiting = _waiting(case, approver)
+        if not waiting:
+            return Confirmed(accepted=True, left=0, why="it was confirmed before")
+        why = ""
+        for approval in reversed(waiting):
+            try:
+                counted = verify_assertion(answer, bytes.fromhex(approval.sha256), known, assertion)
+            except EvidenceError as error:
+                why = why or str(error)
+                continue
+            statement = confirmation_statement(
+                approval, at=now().isoformat(), assertion=answer, count=counted
+            )
+            _file_confirmation(session.records, signer, case, approval, statement)
+            return Confirmed(accepted=True, left=0)
+        return Confirmed(accepted=False, left=0, why=why)
+
+
+def touch(
+    approval: Filed, *, approver: str, trust: str, connections: Connections | None = None
+) -> bytes:
+    """Ask the security key that is plugged in here to stand behind an approval.
+
+    Parameters
+    ----------
+    approval : Filed
+        What `approve` returned.
+    approver : str
+        The person.
+    trust : str
+        URI of the trust file.
+    connections : Connections, optional
+        Where data and evidence are.
+
+    Returns
+    -------
+    bytes
+        Its answer in WebAuthn's JSON, for the desk.
+    """
+    with Session(connections) as session:
+        known = session.trust(trust).security_keys.get(approver)
+    if known is None:
+        raise InputError(f"approver {approver}", "a security key in the trust file", "none")
+    from modelwarden.security_key import ask
+
+    return ask(known, bytes.fromhex(approval.sha256))
 
 
 def describe(decision: str, *, trust: str, connections: Connections | None = None) -> str:
@@ -270,7 +358,9 @@ def _papers(shelf: Shelf, roles: Trust, sha256: str) -> tuple[list[Approval], li
     for uri, statement, signers, digest in shelf.signed(f"{shelf.place}/approvals/{sha256}", roles):
         try:
             if roles.who_may(CONFIRM, signers):
-                confirmations.append(read_confirmation(statement, uri))
+                confirmation = read_confirmation(statement, uri)
+                _expect_factor(confirmation, roles, uri)
+                confirmations.append(confirmation)
                 continue
             approval = read_approval(statement, uri, digest)
         except EvidenceError:
@@ -278,6 +368,37 @@ def _papers(shelf: Shelf, roles: Trust, sha256: str) -> tuple[list[Approval], li
         if roles.who_may(f"{APPROVE}{approval.approver}", signers):
             approvals.append(approval)
     return approvals, confirmations
+
+
+def _expect_factor(confirmation: Confirmation, roles: Trust, uri: str) -> None:
+    """Refuse another second factor than the trust file wants of a person, or one that is none."""
+    known, answer = roles.security_keys.get(confirmation.approver), confirmation.assertion
+    if (known is None) is not (answer is None):
+        raise EvidenceError(uri, "the second factor that the trust file names", "another one")
+    if known is not None and answer is not None:
+        try:
+            challenge = bytes.fromhex(confirmation.approval)
+        except ValueError as error:
+            raise EvidenceError(uri, "the SHA-256 of an approval", "another thing") from error
+        verify_assertion(answer, challenge, known, uri)
+
+
+def _waiting(case: _Case, approver: str) -> list[Approval]:
+    """Return a person's approvals that nobody has confirmed; an InputError if there is none."""
+    approvals, confirmations = _papers(case.shelf, case.roles, case.sha256)
+    own = [entry for entry in approvals if entry.approver == approver]
+    if not own:
+        fix = f"{approver} runs `modelwarden approve` first"
+        raise InputError(f"approver {approver}", "a signed approval", "none", fix)
+    done = {entry.approval for entry in confirmations if entry.approver == approver}
+    return [entry for entry in own if entry.sha256 not in done]
+
+
+def _file_confirmation(
+    store: Store, signer: Signer, case: _Case, approval: Approval, statement: dict[str, Json]
+) -> None:
+    folder, name = f"{case.folder}/{approval.approver}", f"confirmed-{approval.sha256[:16]}"
+    file_statement(store, signer, statement, [folder], name)
 
 
 def _take_a_try(store: Store, folder: str) -> int:

@@ -1,0 +1,1 @@
+"""Probing: a staging endpoint asked whether it keeps what was promised, within small bounds."""
