@@ -166,6 +166,16 @@ def test_queries_are_not_extrapolated():
     assert Study({}, 2, np.zeros((1, 1)), np.zeros(1, dtype=int), 0).reached(0.9, "labels") is None
 
 
+def test_a_thief_keeps_the_copy_made_without_a_query_while_it_is_better():
+    study = scripted()
+    study.unaided = 960
+
+    assert study.best(30, "labels") == 960
+    assert study.best(10_000, "labels") == 1000
+    assert study.reached(0.95, "labels") == 0
+    assert study.safe(0.95, "labels") == 0
+
+
 def test_an_endpoint_that_answers_labels_is_judged_by_thieves_of_labels():
     study = scripted("probabilities")
 

@@ -83,7 +83,9 @@ def _crowd(name: str, new: Floats, old: Floats) -> Tested:
     place = int(np.argmin(p_each))
     p = min(1.0, float(p_each[place]) * len(p_each))
     effect = max(0.0, float(new[place]) / n - float(old[place]) / m)
-    return Tested("crowd", name, p, effect, f"{effect:.2%} of the rows too many in one place")
+    return Tested(
+        "crowd", name, p, effect, f"{100 * effect:.2g} % of the rows too many in one place"
+    )
 
 
 def _beyond(name: str, new: "pd.Series[float]", column: ColumnProfile, rows: int) -> Tested:

@@ -75,7 +75,13 @@ def _shares(name: str, new: npt.NDArray[np.bool_], old: npt.NDArray[np.bool_]) -
     table = [[int(gone.sum()), int((~gone).sum())] for gone in (new, old)]
     p = float(stats.fisher_exact(table).pvalue)
     effect = abs(float(new.mean()) - float(old.mean()))
-    return Tested("missing", name, p, effect, f"{new.mean():.1%} missing, {old.mean():.1%} before")
+    return Tested(
+        "missing",
+        name,
+        p,
+        effect,
+        f"{100 * new.mean():.3g} % missing, {100 * old.mean():.3g} % before",
+    )
 
 
 def _numbers(name: str, new: "pd.Series[float]", old: "pd.Series[float]") -> Tested:
@@ -95,4 +101,4 @@ def _texts(name: str, new: "pd.Series[str]", old: "pd.Series[str]") -> Tested:
         return Tested("values", name, 1.0, 0.0, "one value, as before")
     p = float(stats.chi2_contingency(table, correction=False).pvalue)
     effect = float(np.abs(table[:, 0] / len(new) - table[:, 1] / len(old)).sum() / 2)
-    return Tested("values", name, p, effect, f"{effect:.1%} of the rows have other values")
+    return Tested("values", name, p, effect, f"{100 * effect:.3g} % of the rows have other values")

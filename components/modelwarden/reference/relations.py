@@ -93,5 +93,9 @@ def loneliness(batch: Floats, reference: Floats, *, seed: int = 0) -> Tested:
     p = float(stats.fisher_exact(table, alternative="greater").pvalue)
     share = alone[0] / len(new)
     return Tested(
-        "lone rows", "", p, share, f"{share:.2%} of the rows stand apart, {LONE:.0%} before"
+        "lone rows",
+        "",
+        p,
+        share,
+        f"{100 * share:.3g} % of the rows stand apart, {100 * LONE:g} % before",
     )

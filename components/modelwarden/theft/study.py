@@ -37,12 +37,20 @@ class Study:
         What the model says of them.
     seed : int
         Seeds the copies.
+    unaided : int, default=0
+        In how many rows a copy agrees that was made without a query; a thief has that anyway.
     """
 
     def __init__(
-        self, hauls: Mapping[str, Haul], n_classes: int, rows: Matrix, labels: Positions, seed: int
+        self,
+        hauls: Mapping[str, Haul],
+        n_classes: int,
+        rows: Matrix,
+        labels: Positions,
+        seed: int,
+        unaided: int = 0,
     ) -> None:
-        self.hauls, self.n_rows = dict(hauls), len(labels)
+        self.hauls, self.n_rows, self.unaided = dict(hauls), len(labels), unaided
         self._n_classes, self._rows, self._labels, self._seed = n_classes, rows, labels, seed
         self._agreeing: dict[tuple[str, int], int] = {}
 
@@ -62,9 +70,10 @@ class Study:
     def best(self, queries: int, outputs: str) -> int:
         """Return in how many rows the best copy of at most that many queries agrees.
 
-        A thief who gets probabilities also gets labels.
+        A thief who gets probabilities also gets labels, and one whose copy is worse than without
+        any query keeps that one.
         """
-        return max((n for n, _, _ in self._copies(queries, outputs)), default=0)
+        return max(self.unaided, *(n for n, _, _ in self._copies(queries, outputs)), 0)
 
     def _copies(self, queries: int, outputs: str) -> list[tuple[int, int, str]]:
         """Return agreeing rows, queries (fewer is better, so negative) and thief of every copy."""
@@ -76,7 +85,7 @@ class Study:
 
     def reached(self, share: float, outputs: str) -> int | None:
         """Return the fewest queries tried with which a copy agrees in `share`; None if none did."""
-        tried = sorted({q for _, q in self._agreeing})
+        tried = sorted({0, *(q for _, q in self._agreeing)})
         return next((q for q in tried if self.best(q, outputs) >= share * self.n_rows), None)
 
     def safe(self, limit: float, outputs: str) -> int:
@@ -103,7 +112,7 @@ class Study:
         return interval(self.best(queries, outputs), self.n_rows)[1] < limit
 
     def winner(self, queries: int, outputs: str) -> Copy:
-        """Return the copy that agrees best after at most that many queries."""
+        """Return the copy that agrees best of those made of at most that many queries."""
         agreeing, asked, name = max(self._copies(queries, outputs))
         made = self.hauls[name].copies(-asked, self._n_classes, self._seed).values()
         return next(c for c in made if agreement(c, self._rows, self._labels) == agreeing)

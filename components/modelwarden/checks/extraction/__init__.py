@@ -111,18 +111,14 @@ def extraction(
     said = _codes(model, model.predict(held_back))
     again = _codes(model, model.predict(held_back[::-1]))[::-1]
     watch = work or Work()
-    study = Study(
-        _hauls(model, known, asked, watch), len(model.classes), known.encode(held_back), said, seed
-    )
+    told, n_classes, judges = theirs[:public_rows], len(model.classes), known.encode(held_back)
+    public = copies(known.encode(frame.iloc[told]), Answers(truth[told]), n_classes, seed=seed)
+    alone = unaided(public.values(), judges, said)
+    study = Study(_hauls(model, known, asked, watch), n_classes, judges, said, seed, alone)
     steps = ladder(asked.queries, known.width)
     for done, step in enumerate(steps, 1):
         study.measure(step)
         watch.step(f"fitted copies on {step} answers", done, len(steps))
-    told = theirs[:public_rows]
-    public = copies(
-        known.encode(frame.iloc[told]), Answers(truth[told]), len(model.classes), seed=seed
-    )
-    alone = unaided(public.values(), known.encode(held_back), said)
     copy = study.winner(asked.queries, asked.outputs)
     moved = None
     if not is_text:
@@ -130,7 +126,7 @@ def extraction(
         right = ours[said == truth[ours]][:CRAFTED]
         where = evaluation.uri if space is None else space.uri
         moved = _moved(model, Space(frame, right, rules, where), truth[right], known, copy, asked)
-    found = Found(study, asked, steps, alone, int((said != again).sum()), moved, len(told))
+    found = Found(study, asked, steps, int((said != again).sum()), moved, len(told))
     return Findings(
         report(found),
         tables={"budget": budget(found, model.sha256).as_bytes()},

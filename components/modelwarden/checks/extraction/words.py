@@ -25,8 +25,6 @@ class Found:
         The options.
     steps : tuple of int
         The numbers of queries that were tried.
-    alone : int
-        In how many rows a copy agrees that was made without a query.
     differing : int
         Rows that the model labelled otherwise when it was asked again.
     moved : tuple of (int, int), or None
@@ -38,7 +36,6 @@ class Found:
     study: Study
     asked: Question
     steps: tuple[int, ...]
-    alone: int
     differing: int
     moved: tuple[int, int] | None
     public_rows: int
@@ -46,12 +43,12 @@ class Found:
     @cached_property
     def unaided(self) -> float:
         """Fidelity of the best copy made without a query."""
-        return self.alone / self.study.n_rows
+        return self.study.unaided / self.study.n_rows
 
     @cached_property
     def is_public(self) -> bool:
         """Whether no budget helps: a copy without a query cannot be told from the limit."""
-        return interval(self.alone, self.study.n_rows)[1] >= self.asked.limit
+        return interval(self.study.unaided, self.study.n_rows)[1] >= self.asked.limit
 
     @cached_property
     def safe(self) -> int:
@@ -89,7 +86,8 @@ def report(found: Found) -> Report:
         "transfer_success_rate": found.moved[0] / found.moved[1] if found.moved else None,
     }
     for share in SHARES:
-        known[f"queries_to_{share}"] = _reached(found, share) or asked.queries + 1
+        reached = _reached(found, share)
+        known[f"queries_to_{share}"] = asked.queries + 1 if reached is None else reached
     failures: tuple[str, ...] = ()
     if found.differing:
         failures = (
@@ -103,13 +101,22 @@ def _reached(found: Found, share: int) -> int | None:
     return found.study.reached(share / 100, found.asked.outputs)
 
 
+def _told(found: Found, share: int) -> Json:
+    reached = _reached(found, share)
+    return f"> {found.asked.queries}" if reached is None else reached
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share, 1):g} %"
+
+
 def _notes(found: Found) -> tuple[str, ...]:
-    asked, study, limit = found.asked, found.study, f"{found.asked.limit:.0%}"
+    asked, study, limit = found.asked, found.study, _percent(found.asked.limit)
     if found.is_public:
         first = (
             f"No budget helps: without a single query, {found.public_rows} labelled rows make a "
-            f"copy that agrees in {found.unaided:.1%}, which {study.n_rows} rows cannot tell from "
-            f"the limit of {limit}."
+            f"copy that agrees in {_percent(found.unaided)}, which {study.n_rows} rows cannot tell "
+            f"from the limit of {limit}."
         )
     elif not found.safe:
         first = (
@@ -142,9 +149,7 @@ def _details(found: Found) -> Mapping[str, Json]:
             name: [[queries, fidelity] for queries, fidelity in study.curve(name).items()]
             for name in study.hauls
         },
-        "queries_to": {
-            f"{share}": _reached(found, share) or f"> {asked.queries}" for share in SHARES
-        },
+        "queries_to": {f"{share}": _told(found, share) for share in SHARES},
         "outputs": asked.outputs,
         "public_rows": found.public_rows,
         "crafted_rows": found.moved[1] if found.moved else 0,
@@ -172,7 +177,7 @@ def figures(found: Found) -> tuple[Figure, ...]:
             y_label="share of rows in which the copy agrees",
             series=tuple(series),
             threshold=asked.limit,
-            threshold_label=f"limit {asked.limit:.0%}",
+            threshold_label=f"limit {_percent(asked.limit)}",
             caption=told,
         ),
     )
