@@ -163,7 +163,7 @@ def test_an_alpha_below_the_smallest_p_value_says_how_many_trusted_rows_it_needs
 def test_clean_rows_are_hardly_ever_rejected(table):
     frame = load_breast_cancer(as_frame=True).frame
     shares = []
-    for seed in range(5):
+    for seed in range(3):
         train, trusted = train_test_split(frame, train_size=0.7, random_state=seed)
         report = roni(table(train), table(trusted), target="target", seed=seed).report
         shares.append(report.metrics["rejected_fraction"])
@@ -292,7 +292,7 @@ def trial(table, seed):
 
 @pytest.fixture(scope="module")
 def trials(table):
-    return [trial(table, seed) for seed in range(5)]
+    return [trial(table, seed) for seed in range(3)]
 
 
 def test_one_direction_flips_are_found_and_little_else(trials):
@@ -614,7 +614,7 @@ def test_a_new_category_that_comes_with_one_label_is_a_trigger(table):
 
 def test_fdr_holds_on_the_mean_and_still_finds_poison(table):
     shares, found = [], []
-    for seed in range(5):
+    for seed in range(3):
         frame = two_blobs(300, seed=seed, gap=3.0)
         flipped = frame.index % 5 == 0
         labels = np.where(frame["y"] == "yes", "no", "yes")
