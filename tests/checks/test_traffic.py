@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from modelwarden.checks.traffic import traffic
@@ -11,7 +13,8 @@ from modelwarden.errors import InputError
 from modelwarden.limits import Budget
 from modelwarden.report import canonical
 from modelwarden.store import File
-from querylogs import log_of, nginx
+from modelwarden.tables import Table
+from querylogs import kserve, log_of, nginx
 
 
 def handed(tmp_path, name, body):
@@ -180,3 +183,70 @@ def test_alarms_are_ranked_and_capped():
     assert [line["who"] for line in lines[:3]] == ["b", "p", "w0"]
     assert len(lines) == MAX_ALARMS + 1
     assert lines[-1] == {"level": "note", "left_out": 2}
+
+
+# What clients ask
+
+
+def reference(tmp_path, n=300):
+    random = np.random.default_rng(0)
+    factor = random.normal(size=n)
+    frame = pd.DataFrame({"a": factor, "b": factor + random.normal(scale=0.1, size=n)})
+    frame = frame.assign(c=factor - random.normal(scale=0.1, size=n), y=1)
+    return frame, Table.open(handed(tmp_path, "r.csv", frame.to_csv(index=False).encode()))
+
+
+def payloads(frame, client):
+    lines = frame[["a", "b", "c"]].to_numpy().tolist()
+    return [kserve(instances=[row], clientid=client) for row in lines]
+
+
+@pytest.fixture
+def content(audit, tmp_path):
+    frame, table = reference(tmp_path)
+    random = np.random.default_rng(1)
+    thief = pd.DataFrame(random.uniform(-2, 2, (100, 3)), columns=list("abc"))
+    lines = payloads(thief, "thief") + payloads(frame.head(60), "honest")
+    lines += [kserve(instances=[[1, 2]], clientid="lost")] * 50
+    return audit({"log": "\n".join(lines)}, 10_000, reference=table, target="y")
+
+
+def test_a_client_that_asks_unlike_others_is_flagged_and_not_blocked(content):
+    metrics = content.report.metrics
+
+    assert (metrics["tested_clients"], metrics["flagged_clients"]) == (2, 1)
+    assert metrics["flagged_fraction"] == 0.5
+    assert metrics["max_flagged_used"] == pytest.approx(0.01)
+    assert {(a["cause"], a["who"]) for a in alarms(content)} == {
+        ("content", "thief"),
+        ("columns", "lost"),
+    }
+    assert content.tables["block"] == b"client,reason\n"
+    assert sum(content.report.details["signals"].values()) == 1
+
+
+def test_rows_of_other_columns_are_reported(content):
+    assert content.report.metrics["misfit_fraction"] == 1
+    assert content.report.metrics["duplicate_fraction"] == pytest.approx(49 / 210, abs=0.05)
+
+
+def test_the_tables_say_what_was_looked_at(content):
+    lines = content.tables["clients"].decode().splitlines()
+
+    assert lines[0].endswith(",score,threshold,signal,near_duplicates")
+    assert lines[1].startswith("thief,100,100,")
+    assert "thief" not in canonical(content.report.as_json()).decode()
+
+
+def test_without_a_reference_nobody_is_judged(audit):
+    report = audit({"a": kserve()}).report
+
+    assert report.metrics["flagged_clients"] is None
+    assert any("No reference was given" in note for note in report.notes)
+
+
+def test_an_access_log_tells_nothing_of_content(audit, tmp_path):
+    report = audit({"a": nginx()}, reference=reference(tmp_path)[1]).report
+
+    assert report.metrics["flagged_clients"] is None
+    assert any("does not tell what was asked" in note for note in report.notes)

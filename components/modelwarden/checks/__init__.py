@@ -191,6 +191,12 @@ CHECKS: Mapping[str, Card] = {
             "clients_over_budget": "clients that may have exceeded the budget",
             "max_pool_used": "as max_budget_used, of all clients in one network together",
             "pools_over_budget": "networks of two or more clients that may have exceeded it",
+            "duplicate_fraction": "logged rows that repeat one of the same client, 0 to 1",
+            "misfit_fraction": "largest share of a client's rows with other columns, 0 to 1",
+            "tested_clients": "clients that were judged by what they ask",
+            "flagged_clients": "of those, clients that are unlike honest ones",
+            "flagged_fraction": "flagged over tested clients, 0 to 1",
+            "max_flagged_used": "as max_budget_used, of all flagged clients together",
         },
         words={
             "model": "the model that is judged",

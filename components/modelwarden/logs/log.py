@@ -90,12 +90,14 @@ class Log:
         with Database(paths, self.uri) as database:
             sources: list[str] = []
             found = Counter[str]()
-            for kind, group in _groups(database, self.files, format).items():
+            groups = _groups(database, self.files, format)
+            for kind, group in groups.items():
                 found[kind.name or "unknown"] += len(group)
                 sources.append(_source(database, f"part_{len(sources)}", kind, group, client))
+            has = any(_tells_features(kind, client) for kind in groups)
             empty = f"{formats.NOTHING} WHERE false"
             database.run(f"CREATE TEMP VIEW log AS {' UNION ALL BY NAME '.join(sources) or empty}")
-            yield Reading(database, dict(found))
+            yield Reading(database, dict(found), has)
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,13 @@ class Reading:
         It has the relation ``log`` with :data:`modelwarden.logs.formats.COLUMNS`.
     formats : mapping of str to int
         Files of each format.
+    has_features : bool
+        Whether any of them tells what was asked.
     """
 
     database: Database
     formats: Mapping[str, int]
+    has_features: bool
 
     def rejected(self) -> int:
         """Return how many lines the scans so far could not even split: too long, or no UTF-8."""
@@ -179,6 +184,12 @@ def _source(database: Database, view: str, kind: _Kind, paths: list[Path], clien
     if kind.name:
         return formats.FORMATS[kind.name].select(view, client)
     return f"{formats.NOTHING} FROM {view}"
+
+
+def _tells_features(kind: _Kind, client: str) -> bool:
+    names = [name for name, _ in kind.columns]
+    left = set(names) - set(columns.roles(names, client).values())
+    return bool(left) or kind.name in ("kserve", "sagemaker")
 
 
 def _listed(paths: list[Path]) -> str:

@@ -11,9 +11,11 @@ from modelwarden.checks.traffic.alarms import (
     alarm_lines,
     block_list,
     budget_alarms,
+    content_alarms,
     name,
     sheet,
 )
+from modelwarden.checks.traffic.content import Content, look
 from modelwarden.checks.traffic.words import figures, notes
 from modelwarden.errors import InputError
 from modelwarden.limits import Budget
@@ -90,23 +92,46 @@ def traffic(
     if min_queries < 20:
         raise InputError("option min_queries", "a whole number from 20", repr(min_queries))
     limit = _read_budget(budget)
+    rows = _features(reference, target) if reference is not None else None
     with logs.read(format, client) as reading:
         work.step("log", 0, 1)
         volumes = measure(reading, limit.days)
         work.step("log", 1, 1)
-        found = reading.formats
+        found, content = reading.formats, None
+        if reference is not None and rows is not None and reading.has_features:
+            content = look(
+                reading,
+                volumes,
+                rows,
+                reference.uri,
+                alpha=alpha,
+                min_queries=min_queries,
+                seed=seed,
+                work=work,
+            )
     alarms = [
         *budget_alarms(volumes.clients, "client", "budget", limit.queries),
         *budget_alarms(volumes.pools, "pool", "pool", limit.queries),
+        *content_alarms(content),
     ]
     report = Report(
         check="traffic",
-        metrics=_metrics(volumes, limit),
+        metrics={**_metrics(volumes, limit), **_content_metrics(volumes, content, limit)},
         failures=_failures(volumes),
-        notes=notes(volumes, limit, model.sha256),
-        details={"files": dict(found), "budget": _shown(limit)},
+        notes=notes(volumes, limit, model.sha256, content, asked=rows is not None),
+        details={
+            "files": dict(found),
+            "budget": _shown(limit),
+            "signals": content.signals if content else {},
+        },
     )
-    return Findings(report, _tables(volumes, alarms), figures(volumes, limit))
+    return Findings(report, _tables(volumes, content, alarms), figures(volumes, limit))
+
+
+def _features(reference: "Table", target: str) -> pd.DataFrame:
+    from modelwarden.tables import features
+
+    return features(reference, target) if target else reference.frame()
 
 
 def _read_budget(file: "File") -> Budget:
@@ -141,6 +166,33 @@ def _metrics(volumes: Volumes, limit: Budget) -> dict[str, float | None]:
     }
 
 
+def _content_metrics(
+    volumes: Volumes, content: Content | None, limit: Budget
+) -> dict[str, float | None]:
+    """Return what is measured of what was asked; undefined where nothing was looked at."""
+    names = (
+        "duplicate_fraction",
+        "misfit_fraction",
+        "tested_clients",
+        "flagged_clients",
+        "flagged_fraction",
+        "max_flagged_used",
+    )
+    if content is None:
+        return dict.fromkeys(names)
+    flagged, tested = len(content.flagged), len(content.opinions)
+    together = volumes.clients["most"][volumes.clients["client"].isin(content.flagged)].sum()
+    values = (
+        _share(content.repeated, content.logged),
+        max(content.misfits.values(), default=0.0),
+        tested,
+        flagged,
+        _share(flagged, tested),
+        _used(pd.Series([int(together)]), limit),
+    )
+    return dict(zip(names, values, strict=True))
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
@@ -161,10 +213,15 @@ def _shown(limit: Budget) -> dict[str, Json]:
     return {"model": limit.model, "queries": limit.queries, "days": limit.days}
 
 
-def _tables(volumes: Volumes, alarms: list[Alarm]) -> dict[str, bytes]:
-    clients = volumes.clients.assign(client=volumes.clients["client"].map(name, na_action=None))
+def _tables(volumes: Volumes, content: Content | None, alarms: list[Alarm]) -> dict[str, bytes]:
+    clients = volumes.clients.drop(columns="members")
+    opinions = content.opinions if content else {}
+    for column in ("score", "threshold", "signal", "near_duplicates"):
+        found = {who: getattr(opinion, column) for who, opinion in opinions.items()}
+        clients[column] = clients["client"].map(found)
+    clients["client"] = clients["client"].map(name, na_action=None)
     return {
-        "clients": sheet(clients.drop(columns="members")),
+        "clients": sheet(clients),
         "alerts": alarm_lines(alarms),
         "block": block_list(alarms),
     }

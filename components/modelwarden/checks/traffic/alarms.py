@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from modelwarden.checks.traffic.content import MOSTLY, Content
 from modelwarden.table_files import record
 
 MAX_ALARMS = 500
@@ -51,6 +52,23 @@ def budget_alarms(frame: pd.DataFrame, who: str, cause: str, budget: int) -> lis
         for client, most in zip(frame[who], frame["most"], strict=True)
         if most > budget or most >= WARN * budget
     ]
+
+
+def content_alarms(content: Content | None) -> list[Alarm]:
+    """Return an alarm for each client that is unlike honest ones or asks about other columns."""
+    if content is None:
+        return []
+    unlike = [
+        Alarm("warning", "content", who, opinion.score, opinion.threshold)
+        for who, opinion in content.opinions.items()
+        if opinion.flagged
+    ]
+    other = [
+        Alarm("warning", "columns", who, share, MOSTLY)
+        for who, share in content.misfits.items()
+        if share > MOSTLY
+    ]
+    return unlike + other
 
 
 def name(client: object) -> str:

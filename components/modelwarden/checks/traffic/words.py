@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from modelwarden.checks.traffic.content import Content
 from modelwarden.limits import Budget
 from modelwarden.logs.volumes import KEPT_CLIENTS, Volumes
 from modelwarden.report import Figure, Series
@@ -9,7 +10,9 @@ from modelwarden.report import Figure, Series
 _LARGEST = 50  # clients that the figure shows, without their names
 
 
-def notes(volumes: Volumes, limit: Budget, model: str) -> tuple[str, ...]:
+def notes(
+    volumes: Volumes, limit: Budget, model: str, content: Content | None, *, asked: bool
+) -> tuple[str, ...]:
     """Return what holds, what was left out, and what cannot be seen."""
     said = [
         f"A window is any {limit.days} days. Its busiest place is not searched for: what is held "
@@ -31,7 +34,22 @@ def notes(volumes: Volumes, limit: Budget, model: str) -> tuple[str, ...]:
         )
     if volumes.n_clients > KEPT_CLIENTS or volumes.n_pools > KEPT_CLIENTS:
         said.append(f"Only the {KEPT_CLIENTS:,} clients and networks with most queries are listed.")
-    return tuple(said)
+    return (*said, *_about_content(content, asked=asked))
+
+
+def _about_content(content: Content | None, *, asked: bool) -> list[str]:
+    if not asked:
+        return ["No reference was given, so nobody was judged by what they ask."]
+    if content is None:
+        return ["The log does not tell what was asked, so nobody was judged by it."]
+    said = [
+        "Who asks about real rows looks honest: only the budget sees them. A flagged client is a "
+        "reason to look, for honest clients differ from the reference, too.",
+        "Flagged clients may be one: max_flagged_used sums their queries.",
+    ]
+    if content.left_out:
+        said.append(f"{content.left_out} clients with fewer queries were not looked at.")
+    return said
 
 
 def figures(volumes: Volumes, limit: Budget) -> tuple[Figure, ...]:
