@@ -185,7 +185,7 @@ CHECKS: Mapping[str, Card] = {
             "error_fraction": "lines with a status from 400 over all that were read, 0 to 1",
             "skewed_fraction": "lines more than a period away from the middle 99 % of all",
             "span_days": "days that the middle 99 % of all lines spans",
-            "peak_per_minute": "most queries of one client in one minute of the clock",
+            "peak_per_minute": "most queries of one client, from one address, in a minute",
             "max_budget_used": "most that a client may have asked in a window, over the budget",
             "clients_over_half": "clients that may have used more than half of the budget",
             "clients_over_budget": "clients that may have exceeded the budget",

@@ -33,7 +33,8 @@ class Volumes:
         Length of that middle.
     clients : DataFrame
         For each client its ``queries``, ``lines``, ``errors``, ``peak`` (queries in its busiest
-        minute), ``least`` and ``most``: bounds of its queries in any window of a period.
+        minute from one address), ``least`` and ``most``: bounds of its queries in any window
+        of a period.
     pools : DataFrame
         The same for each pool of two clients or more in one network, and ``members``.
     """
@@ -61,13 +62,13 @@ def measure(reading: Reading, days: int) -> Volumes:
     Lines without a client count as one client, whose name is missing.
     """
     database = reading.database
-    database.run(_MINUTES)
+    database.run(_HOURS)
     rejected = reading.rejected()
     lines, unreadable, queries, unknown, errors = database.one(_TOTALS)
     database.run(_KNOWN)
     low, high = database.one(_SPAN, [(1 - MIDDLE) / 2, (1 + MIDDLE) / 2])
     hours = min(24 * days, LONGEST_HOURS)
-    skewed = 0 if low is None else database.one(_SKEWED, [low - hours * 60, high + hours * 60])[0]
+    skewed = 0 if low is None else database.one(_SKEWED, [low - hours, high + hours])[0]
     return Volumes(
         lines=lines + rejected,
         unreadable=unreadable + rejected,
@@ -77,7 +78,7 @@ def measure(reading: Reading, days: int) -> Volumes:
         n_clients=database.one("SELECT count(DISTINCT client) FROM known")[0],
         n_pools=database.one(f"SELECT count(*) FROM ({_POOLS})")[0],
         skewed=skewed,
-        span_days=0.0 if low is None else (high - low) / 1440,
+        span_days=0.0 if low is None else (high - low) / 24,
         clients=database.frame(_busiest("client", "known", hours)),
         pools=database.frame(
             _busiest("pool", f"(FROM known SEMI JOIN ({_POOLS}) USING (pool))", hours)
@@ -85,33 +86,38 @@ def measure(reading: Reading, days: int) -> Volumes:
     )
 
 
-_MINUTES = """
-    CREATE TEMP TABLE minutes AS SELECT
-        client,
-        CASE WHEN address IS DISTINCT FROM client THEN address END AS address,
-        CASE WHEN isfinite(time) THEN epoch_us(time) // 60000000 END AS minute,
-        count(*) AS lines,
-        sum(queries)::BIGINT AS queries,
-        count_if(status >= 400) AS errors
-    FROM log GROUP BY ALL
+_HOURS = """
+    CREATE TEMP TABLE hours AS
+    SELECT client, address, minute // 60 AS hour, sum(lines)::BIGINT AS lines,
+        sum(queries)::BIGINT AS queries, sum(errors)::BIGINT AS errors, max(queries) AS peak
+    FROM (
+        SELECT
+            client,
+            CASE WHEN address IS DISTINCT FROM client THEN address END AS address,
+            CASE WHEN isfinite(time) THEN epoch_us(time) // 60000000 END AS minute,
+            count(*) AS lines,
+            sum(queries)::BIGINT AS queries,
+            count_if(status >= 400) AS errors
+        FROM log GROUP BY ALL)
+    GROUP BY ALL
 """
 _TOTALS = """
     SELECT coalesce(sum(lines), 0)::BIGINT,
-        coalesce(sum(lines) FILTER (minute IS NULL), 0)::BIGINT,
-        coalesce(sum(queries) FILTER (minute IS NOT NULL), 0)::BIGINT,
-        coalesce(sum(queries) FILTER (minute IS NOT NULL
+        coalesce(sum(lines) FILTER (hour IS NULL), 0)::BIGINT,
+        coalesce(sum(queries) FILTER (hour IS NOT NULL), 0)::BIGINT,
+        coalesce(sum(queries) FILTER (hour IS NOT NULL
             AND coalesce(trim(client), '') IN ('', '-')), 0)::BIGINT,
-        coalesce(sum(errors) FILTER (minute IS NOT NULL), 0)::BIGINT
-    FROM minutes
+        coalesce(sum(errors) FILTER (hour IS NOT NULL), 0)::BIGINT
+    FROM hours
 """
 _V4 = r"^\d{1,3}(\.\d{1,3}){3}$"
 _V6 = "^[0-9a-fA-F:]+:[0-9a-fA-F:.]*$"
 _FIRST = r"string_split(split_part(lower(place), '::', 1), ':')"
 # a network is a /24 of IPv4 or a /48 of IPv6; a name that is no address belongs to none
 _KNOWN = rf"""
-    CREATE TEMP VIEW known AS SELECT
+    CREATE TEMP TABLE known AS SELECT
         CASE WHEN trim(client) NOT IN ('', '-') THEN client END AS client,
-        minute, lines, queries, errors,
+        hour, lines, queries, errors, peak,
         CASE WHEN regexp_matches(place, '{_V4}')
                 THEN regexp_extract(place, '^(\d+\.\d+\.\d+)\.', 1) || '.0/24'
             WHEN regexp_matches(place, '{_V6}')
@@ -119,20 +125,20 @@ _KNOWN = rf"""
                     list_resize({_FIRST}[1:3], 3, '0'),
                     lambda part: coalesce(nullif(ltrim(part, '0'), ''), '0')
                 ), ':') || '::/48' END AS pool
-    FROM (SELECT *, coalesce(address, client) AS place FROM minutes
-        WHERE minute IS NOT NULL AND queries > 0)
+    FROM (SELECT *, coalesce(address, client) AS place FROM hours
+        WHERE hour IS NOT NULL AND queries > 0)
 """
 _POOLS = """
     SELECT pool, count(DISTINCT client) AS members FROM known
     WHERE pool IS NOT NULL GROUP BY pool HAVING count(DISTINCT client) > 1
 """
 _SPAN = """
-    SELECT min(minute) FILTER (done >= ? * total), min(minute) FILTER (done >= ? * total) FROM (
-        SELECT minute, sum(n) OVER (ORDER BY minute) AS done, sum(n) OVER () AS total
-        FROM (SELECT minute, sum(lines) AS n FROM known GROUP BY minute))
+    SELECT min(hour) FILTER (done >= ? * total), min(hour) FILTER (done >= ? * total) FROM (
+        SELECT hour, sum(n) OVER (ORDER BY hour) AS done, sum(n) OVER () AS total
+        FROM (SELECT hour, sum(lines) AS n FROM known GROUP BY hour))
 """
 _SKEWED = """
-    SELECT coalesce(sum(lines), 0)::BIGINT FROM known WHERE minute < ? OR minute > ?
+    SELECT coalesce(sum(lines), 0)::BIGINT FROM known WHERE hour < ? OR hour > ?
 """
 
 
@@ -144,18 +150,15 @@ def _busiest(who: str, source: str, hours: int) -> str:
     return f"""
         WITH kept AS (
             SELECT {who}, sum(queries)::BIGINT AS queries, sum(lines)::BIGINT AS lines,
-                sum(errors)::BIGINT AS errors, {members} AS members
+                sum(errors)::BIGINT AS errors, {members} AS members, max(peak) AS peak
             FROM {source} GROUP BY {who} ORDER BY 2 DESC, 1 LIMIT {KEPT_CLIENTS}),
-        theirs AS (
-            SELECT s.{who}, minute, sum(s.queries) AS n
+        hourly AS (
+            SELECT s.{who}, hour, sum(s.queries) AS n
             FROM {source} s JOIN kept ON s.{who} IS NOT DISTINCT FROM kept.{who} GROUP BY ALL),
-        peaks AS (SELECT {who}, max(n)::BIGINT AS peak FROM theirs GROUP BY ALL),
-        hourly AS (SELECT {who}, minute // 60 AS hour, sum(n) AS n FROM theirs GROUP BY ALL),
         windows AS (
             SELECT {who}, max(low)::BIGINT AS least, max(high)::BIGINT AS most
             FROM (SELECT {who}, {least} AS low, {most} AS high FROM hourly) GROUP BY ALL)
-        SELECT kept.*, peak, least, most FROM kept
-        JOIN peaks ON peaks.{who} IS NOT DISTINCT FROM kept.{who}
+        SELECT kept.*, least, most FROM kept
         JOIN windows ON windows.{who} IS NOT DISTINCT FROM kept.{who}
         ORDER BY queries DESC, kept.{who}
     """
