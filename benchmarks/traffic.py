@@ -50,7 +50,7 @@ def run_modelwarden(folder: Path) -> tuple[float, float]:
         log = Log.fetch(f"{folder}/", store)
         with log.read() as reading:
             start = time.perf_counter()
-            reading.database.run(volumes._HOURS)
+            reading.database.run(volumes.hours(reading.tells))
             grouped = time.perf_counter() - start
             reading.database.run("DROP TABLE hours")
         with log.read() as reading:

@@ -31,10 +31,13 @@ class Format:
     select : callable
         The SELECT, given the relation and what names the client; "" for what the format has by
         itself.
+    tells : tuple of str
+        Columns that it fills, besides time and client.
     """
 
     recognises: Callable[[str, Json], bool]
     select: Callable[[str, str], str]
+    tells: tuple[str, ...]
 
 
 def recognise(lines: list[str]) -> str:
@@ -213,11 +216,14 @@ def _is_api_gateway(_: str, document: Json) -> bool:
     return known and ("requestTime" in document or "requestTimeEpoch" in document)
 
 
+_ASKED = ("queries", "label", "features")
+_SERVED = ("address", "status")
+
 FORMATS: Mapping[str, Format] = {
-    "kserve": Format(_has("specversion", "type", "time"), _kserve),
-    "sagemaker": Format(_has("captureData", "eventMetadata"), _sagemaker),
-    "envoy": Format(_has("start_time", "response_code"), _envoy),
-    "apigateway": Format(_is_api_gateway, _api_gateway),
-    "nginx": Format(lambda line, _: re.match(_NGINX, line) is not None, _nginx),
+    "kserve": Format(_has("specversion", "type", "time"), _kserve, _ASKED),
+    "sagemaker": Format(_has("captureData", "eventMetadata"), _sagemaker, _ASKED),
+    "envoy": Format(_has("start_time", "response_code"), _envoy, _SERVED),
+    "apigateway": Format(_is_api_gateway, _api_gateway, _SERVED),
+    "nginx": Format(lambda line, _: re.match(_NGINX, line) is not None, _nginx, _SERVED),
 }
 """Text logs by name; CSV and Parquet are told by their columns, in ``modelwarden.logs.columns``."""

@@ -94,10 +94,10 @@ class Log:
             for kind, group in groups.items():
                 found[kind.name or "unknown"] += len(group)
                 sources.append(_source(database, f"part_{len(sources)}", kind, group, client))
-            has = any(_tells_features(kind, client) for kind in groups)
+            tells = frozenset[str]().union(*(_tells(kind, client) for kind in groups))
             empty = f"{formats.NOTHING} WHERE false"
             database.run(f"CREATE TEMP VIEW log AS {' UNION ALL BY NAME '.join(sources) or empty}")
-            yield Reading(database, dict(found), has)
+            yield Reading(database, dict(found), tells)
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,13 @@ class Reading:
         It has the relation ``log`` with :data:`modelwarden.logs.formats.COLUMNS`.
     formats : mapping of str to int
         Files of each format.
-    has_features : bool
-        Whether any of them tells what was asked.
+    tells : frozenset of str
+        The canonical columns that any of them fills; all others are the same in every row.
     """
 
     database: Database
     formats: Mapping[str, int]
-    has_features: bool
+    tells: frozenset[str]
 
     def rejected(self) -> int:
         """Return how many lines the scans so far could not even split: too long, or no UTF-8."""
@@ -186,10 +186,13 @@ def _source(database: Database, view: str, kind: _Kind, paths: list[Path], clien
     return f"{formats.NOTHING} FROM {view}"
 
 
-def _tells_features(kind: _Kind, client: str) -> bool:
-    names = [name for name, _ in kind.columns]
-    left = set(names) - set(columns.roles(names, client).values())
-    return bool(left) or kind.name in ("kserve", "sagemaker")
+def _tells(kind: _Kind, client: str) -> frozenset[str]:
+    if kind.columns:
+        names = [name for name, _ in kind.columns]
+        played = columns.roles(names, client)
+        left = ["features"] if set(names) - set(played.values()) else []
+        return frozenset([*played, *left])
+    return frozenset(formats.FORMATS[kind.name].tells) if kind.name else frozenset()
 
 
 def _listed(paths: list[Path]) -> str:

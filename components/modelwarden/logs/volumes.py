@@ -1,5 +1,6 @@
 """Who asked how much: one pass over the log, then small tables."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,13 +63,13 @@ def measure(reading: Reading, days: int) -> Volumes:
     Lines without a client count as one client, whose name is missing.
     """
     database = reading.database
-    database.run(_HOURS)
+    database.run(hours(reading.tells))
     rejected = reading.rejected()
     lines, unreadable, queries, unknown, errors = database.one(_TOTALS)
     database.run(_KNOWN)
     low, high = database.one(_SPAN, [(1 - MIDDLE) / 2, (1 + MIDDLE) / 2])
-    hours = min(24 * days, LONGEST_HOURS)
-    skewed = 0 if low is None else database.one(_SKEWED, [low - hours, high + hours])[0]
+    period = min(24 * days, LONGEST_HOURS)
+    skewed = 0 if low is None else database.one(_SKEWED, [low - period, high + period])[0]
     return Volumes(
         lines=lines + rejected,
         unreadable=unreadable + rejected,
@@ -79,28 +80,35 @@ def measure(reading: Reading, days: int) -> Volumes:
         n_pools=database.one(f"SELECT count(*) FROM ({_POOLS})")[0],
         skewed=skewed,
         span_days=0.0 if low is None else (high - low) / 24,
-        clients=database.frame(_busiest("client", "known", hours)),
+        clients=database.frame(_busiest("client", "known", period)),
         pools=database.frame(
-            _busiest("pool", f"(FROM known SEMI JOIN ({_POOLS}) USING (pool))", hours)
+            _busiest("pool", f"(FROM known SEMI JOIN ({_POOLS}) USING (pool))", period)
         ),
     )
 
 
-_HOURS = """
-    CREATE TEMP TABLE hours AS
-    SELECT client, address, minute // 60 AS hour, sum(lines)::BIGINT AS lines,
-        sum(queries)::BIGINT AS queries, sum(errors)::BIGINT AS errors, max(queries) AS peak
-    FROM (
-        SELECT
-            client,
-            CASE WHEN address IS DISTINCT FROM client THEN address END AS address,
-            CASE WHEN isfinite(time) THEN epoch_us(time) // 60000000 END AS minute,
-            count(*) AS lines,
-            sum(queries)::BIGINT AS queries,
-            count_if(status >= 400) AS errors
-        FROM log GROUP BY ALL)
-    GROUP BY ALL
-"""
+def hours(tells: Collection[str]) -> str:
+    """Return the one statement that reads the log: volumes by client, address and hour.
+
+    A column that no file fills would cost a third of the time, and say nothing.
+    """
+    # the client of an access log is its address: once is enough
+    distinct = "CASE WHEN address IS DISTINCT FROM client THEN address END AS address,"
+    address = distinct if "address" in tells else ""
+    queries = "sum(queries)::BIGINT" if "queries" in tells else "count(*)"
+    errors = "count_if(status >= 400)" if "status" in tells else "0"
+    minutes = f"""
+        SELECT client, {address} CASE WHEN isfinite(time) THEN epoch_us(time) // 60000000 END
+            AS minute, count(*) AS lines, {queries} AS queries, {errors} AS errors
+        FROM log GROUP BY ALL"""
+    return f"""
+        CREATE TEMP TABLE hours AS SELECT
+            client, {"address" if address else "NULL::VARCHAR"} AS address, minute // 60 AS hour,
+            sum(lines)::BIGINT AS lines, sum(queries)::BIGINT AS queries,
+            sum(errors)::BIGINT AS errors, max(queries) AS peak
+        FROM ({minutes}) GROUP BY ALL"""
+
+
 _TOTALS = """
     SELECT coalesce(sum(lines), 0)::BIGINT,
         coalesce(sum(lines) FILTER (hour IS NULL), 0)::BIGINT,

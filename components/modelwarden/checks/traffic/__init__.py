@@ -98,7 +98,7 @@ def traffic(
         volumes = measure(reading, limit.days)
         work.step("log", 1, 1)
         found, content = reading.formats, None
-        if reference is not None and rows is not None and reading.has_features:
+        if reference is not None and rows is not None and "features" in reading.tells:
             content = look(
                 reading,
                 volumes,
