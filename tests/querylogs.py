@@ -85,3 +85,29 @@ def log_of(folder, files):
         (place / name).write_bytes(body if isinstance(body, bytes) else body.encode())
     with Store() as store:
         yield Log.fetch(f"{place}/", store)
+
+
+EVE, ROLE = "arn:aws:iam::1:user/eve", "arn:aws:sts::1:assumed-role/serving/s1"
+
+
+def server_access(
+    who=EVE, operation="REST.GET.OBJECT", key="fraud/model.joblib", status="200", bucket="models"
+):
+    return (
+        f"79a5 {bucket} [01/Mar/2026:12:00:00 +0000] 192.0.2.3 {who} 3E57 {operation} {key} "
+        f'"GET /{key} HTTP/1.1" {status} - 113 113 7 6 "-" "aws-cli" - hid SigV4 TLS AuthHeader '
+        "models.s3 TLSv1.3 - -"
+    )
+
+
+def cloudtrail(who=EVE, name="GetObject", key="fraud/model.joblib", bucket="models", **other):
+    return {
+        "eventVersion": "1.09",
+        "eventTime": "2026-03-01T12:00:00Z",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": name,
+        "sourceIPAddress": "192.0.2.3",
+        "userIdentity": {"type": "IAMUser", "arn": who},
+        "requestParameters": {"bucketName": bucket, "key": key, **other.pop("parameters", {})},
+        **other,
+    }

@@ -278,6 +278,45 @@ class TrafficOperator(CheckOperator):
         self.clients, self.alerts, self.block = clients, alerts, block
 
 
+class AccessOperator(CheckOperator):
+    """Count who read a model's file and who changed its training data.
+
+    Wraps :func:`modelwarden.checks.access.access`.
+
+    Parameters
+    ----------
+    model, logs : str
+        URIs of the model that is judged, and of S3 server access logs or CloudTrail (with a ``/``
+        at its end everything below it).
+    model_prefix, training_prefix : str
+        Bucket and beginning of the key.
+    readers, writers : str, default=""
+        ARNs that are expected, separated by commas.
+    access : str, default=""
+        URI for who did what.
+    """
+
+    check = "access"
+    template_fields = _fields("access")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        logs: str,
+        model_prefix: str,
+        training_prefix: str,
+        readers: str = "",
+        writers: str = "",
+        access: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model, self.logs = model, logs
+        self.model_prefix, self.training_prefix = model_prefix, training_prefix
+        self.readers, self.writers, self.access = readers, writers, access
+
+
 class RecordTrainingOperator(JobOperator):
     """Sign which table a model was trained on: :func:`modelwarden.jobs.trained.trained`."""
 

@@ -344,6 +344,54 @@ def traffic(
     show(outcome, report=report, metrics=metrics)
 
 
+@_component("checks,logs")
+def access(
+    model: Input[Model],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    logs: str,
+    model_prefix: str,
+    training_prefix: str,
+    readers: str = "",
+    writers: str = "",
+    access: str = "",
+    evidence: str = "",
+    key: str = "",
+):
+    """Count who read a model's file and who changed its training data.
+
+    Args:
+        model: The model that is judged.
+        report: The report as a page.
+        metrics: Its metrics.
+        logs: URI of S3 server access logs or CloudTrail; with a / at its end everything below it.
+        model_prefix: Bucket and beginning of the key of the model's objects.
+        training_prefix: Bucket and beginning of the key of training data.
+        readers: Who may read the model, ARNs separated by commas; * stands for anything.
+        writers: Who may change training data, ARNs separated by commas.
+        access: URI for who did what, which names clients; "" writes nothing.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "access",
+        inputs={"model": model.path, "logs": logs},
+        options={
+            "model_prefix": model_prefix,
+            "training_prefix": training_prefix,
+            "readers": readers,
+            "writers": writers,
+        },
+        tables={"access": access},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
 @_component()
 def record_training(
     model: Input[Model], data: Input[Dataset], evidence: str, key: str, author: str = ""

@@ -217,6 +217,37 @@ CHECKS: Mapping[str, Card] = {
         tables=("clients", "alerts", "block"),
         extra="checks,logs",
     ),
+    "access": Card(
+        function="modelwarden.checks.access:access",
+        summary="Count who read a model's file and who changed its training data.",
+        risks=("AML.T0044", "AML.T0020", "AML.T0012", "ML05:2023", "ML02:2023", "NISTAML.031"),
+        inputs={"model": "file", "logs": "log"},
+        options={"model_prefix": str, "training_prefix": str, "readers": "", "writers": ""},
+        metrics={
+            "lines": "lines and records of the log; a copy counts twice",
+            "unreadable_lines": "lines that could not be read",
+            "model_reads": "granted requests that read an object below model_prefix",
+            "model_readers": "clients that made them",
+            "unexpected_model_reads": "of those requests, by clients that are not in readers",
+            "unexpected_model_readers": "clients that made these",
+            "training_changes": "granted requests that wrote or deleted below training_prefix",
+            "training_writers": "clients that made them",
+            "unexpected_training_changes": "of those requests, by clients not in writers",
+            "unexpected_training_writers": "clients that made these",
+            "denied_requests": "such requests that were denied",
+        },
+        words={
+            "model": "the model that is judged",
+            "logs": "S3 server access logs or CloudTrail: a file, or a prefix that ends with /",
+            "model_prefix": "bucket and beginning of the key of the model's objects",
+            "training_prefix": "bucket and beginning of the key of training data",
+            "readers": "who may read the model: ARNs separated by commas, * stands for anything",
+            "writers": "who may change training data: ARNs separated by commas",
+            "access": "who did what (CSV): names clients",
+        },
+        tables=("access",),
+        extra="checks,logs",
+    ),
 }
 
 

@@ -40,20 +40,20 @@ class Format:
     tells: tuple[str, ...]
 
 
-def recognise(lines: list[str]) -> str:
-    """Return the format of which most `lines` are, "" for none."""
-    votes = [name for line in lines if (name := _format_of(line))]
+def recognise(lines: list[str], known: "Mapping[str, Format]") -> str:
+    """Return the one of the `known` formats that most `lines` are in, "" for none."""
+    votes = [name for line in lines if (name := _format_of(line, known))]
     return max(sorted(set(votes)), key=votes.count) if votes else ""
 
 
-def _format_of(line: str) -> str:
+def _format_of(line: str, known: "Mapping[str, Format]") -> str:
     document = None
     if line.lstrip().startswith("{"):
         try:
             document = json.loads(line)
         except (ValueError, RecursionError):
             return ""
-    return next((n for n, f in FORMATS.items() if f.recognises(line, document)), "")
+    return next((n for n, f in known.items() if f.recognises(line, document)), "")
 
 
 def pointers(client: str) -> list[str]:

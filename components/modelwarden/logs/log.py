@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwarden.errors import InputError
-from modelwarden.logs import columns, formats
+from modelwarden.logs import columns, formats, storage
 from modelwarden.logs.database import Database, literal
 from modelwarden.report import canonical
 
@@ -22,6 +22,9 @@ LINE_BYTES = 12 * 2**20
 """Longer lines are counted as unreadable: 12 MiB."""
 
 HEAD_LINES = 20  # that tell the format of a file
+
+FORMATS = {**formats.FORMATS, **storage.FORMATS}
+"""Formats of text by name, besides CSV."""
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -83,7 +86,7 @@ class Log:
         InputError
             If `format` is unknown.
         """
-        known = ("auto", "csv", *formats.FORMATS)
+        known = ("auto", "csv", *FORMATS)
         if format not in known:
             raise InputError("option format", f"one of {', '.join(known)}", repr(format))
         paths = [file.path for file in self.files]
@@ -95,8 +98,9 @@ class Log:
                 found[kind.name or "unknown"] += len(group)
                 sources.append(_source(database, f"part_{len(sources)}", kind, group, client))
             tells = frozenset[str]().union(*(_tells(kind, client) for kind in groups))
-            empty = f"{formats.NOTHING} WHERE false"
-            database.run(f"CREATE TEMP VIEW log AS {' UNION ALL BY NAME '.join(sources) or empty}")
+            every = f"{formats.NOTHING}, NULL::VARCHAR AS deed, NULL::VARCHAR AS object WHERE false"
+            view = " UNION ALL BY NAME ".join(f"({select})" for select in [*sources, every])
+            database.run(f"CREATE TEMP VIEW log AS {view}")
             yield Reading(database, dict(found), tells)
 
 
@@ -107,7 +111,8 @@ class Reading:
     Parameters
     ----------
     database : Database
-        It has the relation ``log`` with :data:`modelwarden.logs.formats.COLUMNS`.
+        It has the relation ``log`` with :data:`modelwarden.logs.formats.COLUMNS`, ``deed`` and
+        ``object``; see :mod:`modelwarden.logs.storage`.
     formats : mapping of str to int
         Files of each format.
     tells : frozenset of str
@@ -161,7 +166,7 @@ def _kind(database: Database, path: Path, asked: str) -> _Kind:
         return _Kind(asked, compression)
     relation = _lines([path], compression, store_rejects=False)
     lines = [row[0] for row in database.run(f"SELECT line FROM {relation} LIMIT {HEAD_LINES}")]
-    name = formats.recognise(lines) if asked == "auto" else ""
+    name = formats.recognise(lines, FORMATS) if asked == "auto" else ""
     if name or not lines:
         return _Kind(name, compression)
     header = next(csv.reader([lines[0].removeprefix("\ufeff")]))
@@ -182,7 +187,7 @@ def _source(database: Database, view: str, kind: _Kind, paths: list[Path], clien
     if kind.columns:
         return columns.select(view, dict(kind.columns), client)
     if kind.name:
-        return formats.FORMATS[kind.name].select(view, client)
+        return FORMATS[kind.name].select(view, client)
     return f"{formats.NOTHING} FROM {view}"
 
 
@@ -192,7 +197,7 @@ def _tells(kind: _Kind, client: str) -> frozenset[str]:
         played = columns.roles(names, client)
         left = ["features"] if set(names) - set(played.values()) else []
         return frozenset([*played, *left])
-    return frozenset(formats.FORMATS[kind.name].tells) if kind.name else frozenset()
+    return frozenset(FORMATS[kind.name].tells) if kind.name else frozenset()
 
 
 def _listed(paths: list[Path]) -> str:

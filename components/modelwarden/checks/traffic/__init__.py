@@ -13,7 +13,6 @@ from modelwarden.checks.traffic.alarms import (
     budget_alarms,
     content_alarms,
     name,
-    sheet,
 )
 from modelwarden.checks.traffic.content import Content, look
 from modelwarden.checks.traffic.words import figures, notes
@@ -21,6 +20,7 @@ from modelwarden.errors import InputError
 from modelwarden.limits import Budget
 from modelwarden.logs.volumes import Volumes, measure
 from modelwarden.report import Findings, Json, Report
+from modelwarden.table_files import sheet
 from modelwarden.work import Work
 
 if TYPE_CHECKING:

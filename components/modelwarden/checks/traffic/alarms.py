@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from modelwarden.checks.traffic.content import MOSTLY, Content
-from modelwarden.table_files import record
+from modelwarden.table_files import sheet
 
 MAX_ALARMS = 500
 WARN, ALERT = 0.5, 1.0
@@ -96,15 +96,3 @@ def block_list(alarms: Iterable[Alarm]) -> bytes:
     """
     over = {a.who for a in alarms if a.cause == "budget" and a.level == "alert"} - {UNNAMED}
     return sheet(pd.DataFrame({"client": sorted(over), "reason": "query budget exceeded"}))
-
-
-def sheet(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV that a spreadsheet shows and never executes."""
-    rows = frame.astype(object).where(frame.notna(), "").itertuples(index=False)
-    lines = [record(frame.columns), *(record(map(_inert, row)) for row in rows)]
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _inert(value: object) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in tuple("=+-@\t\r\n|%") else text
