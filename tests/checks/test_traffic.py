@@ -233,7 +233,7 @@ def test_rows_of_other_columns_are_reported(content):
 def test_the_tables_say_what_was_looked_at(content):
     lines = content.tables["clients"].decode().splitlines()
 
-    assert lines[0].endswith(",score,threshold,signal,near_duplicates")
+    assert lines[0].endswith(",label_shift,score,threshold,signal,near_duplicates")
     assert lines[1].startswith("thief,100,100,")
     assert "thief" not in canonical(content.report.as_json()).decode()
 
@@ -250,3 +250,13 @@ def test_an_access_log_tells_nothing_of_content(audit, tmp_path):
 
     assert report.metrics["flagged_clients"] is None
     assert any("does not tell what was asked" in note for note in report.notes)
+
+
+def test_label_balance_is_measured_where_labels_are(audit):
+    asked = [("a", 0)] * 60 + [("a", 1)] * 20 + [("b", 1)] * 10 + [("b", 2)] * 70
+    lines = ["time,client,label", *(f"2026-03-01,{who},{label}" for who, label in asked)]
+    without = audit({"a.csv": nginx()}).report.metrics
+    metrics = audit({"a.csv": "\n".join(lines)}).report.metrics
+
+    assert without["max_label_shift"] is None
+    assert metrics["max_label_shift"] == pytest.approx(70 / 80 - 70 / 160, abs=0.01)

@@ -149,6 +149,13 @@ def test_unknown_files_are_counted_not_dropped(rows, body):
     assert sum(row[0] is not None for row in found) == 1
 
 
+@pytest.mark.parametrize(
+    "time", ["500000000", "500000000.5", "500000000000", "5e14", "1985-11-05T00:53:20Z"]
+)
+def test_times_are_told_by_their_size(rows, time):
+    assert rows({"a.csv": f"time,client\n{time},a\n"})[0][0][0] == "1985-11-05 00:53:20"
+
+
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "9999999999999999999", "NaN", ""])
 def test_impossible_times_are_no_times(tmp_path, time):
     with log_of(tmp_path, {"a.csv": f"time,client\n{time},a\n"}) as log, log.read() as reading:
@@ -198,6 +205,7 @@ def test_a_database_opens_nothing_else(tmp_path):
             f"ATTACH '{tmp_path}/x.db'",
             "SET enable_external_access = true",
             "SET allowed_paths = ['/etc/passwd']",
+            "SET memory_limit = '64GB'",
         ):
             with pytest.raises(InputError, match="a log that can be read"):
                 reading.database.run(sql)

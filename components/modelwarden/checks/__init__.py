@@ -191,6 +191,7 @@ CHECKS: Mapping[str, Card] = {
             "clients_over_budget": "clients that may have exceeded the budget",
             "max_pool_used": "as max_budget_used, of all clients in one network together",
             "pools_over_budget": "networks of two or more clients that may have exceeded it",
+            "max_label_shift": "largest distance of a client's labels from all labels, 0 to 1",
             "duplicate_fraction": "logged rows that repeat one of the same client, 0 to 1",
             "misfit_fraction": "largest share of a client's rows with other columns, 0 to 1",
             "tested_clients": "clients that were judged by what they ask",

@@ -18,6 +18,7 @@ from modelwarden.checks.traffic.content import Content, look
 from modelwarden.checks.traffic.words import figures, notes
 from modelwarden.errors import InputError
 from modelwarden.limits import Budget
+from modelwarden.logs.labels import shifts
 from modelwarden.logs.volumes import Volumes, measure
 from modelwarden.report import Findings, Json, Report
 from modelwarden.table_files import sheet
@@ -97,6 +98,7 @@ def traffic(
         work.step("log", 0, 1)
         volumes = measure(reading, limit.days)
         work.step("log", 1, 1)
+        labels = shifts(reading, min_queries)
         found, content = reading.formats, None
         if reference is not None and rows is not None and "features" in reading.tells:
             content = look(
@@ -116,7 +118,11 @@ def traffic(
     ]
     report = Report(
         check="traffic",
-        metrics={**_metrics(volumes, limit), **_content_metrics(volumes, content, limit)},
+        metrics={
+            **_metrics(volumes, limit),
+            "max_label_shift": max(labels.values(), default=None),
+            **_content_metrics(volumes, content, limit),
+        },
         failures=_failures(volumes),
         notes=notes(volumes, limit, model.sha256, content, asked=rows is not None),
         details={
@@ -125,7 +131,7 @@ def traffic(
             "signals": content.signals if content else {},
         },
     )
-    return Findings(report, _tables(volumes, content, alarms), figures(volumes, limit))
+    return Findings(report, _tables(volumes, labels, content, alarms), figures(volumes, limit))
 
 
 def _features(reference: "Table", target: str) -> pd.DataFrame:
@@ -213,8 +219,11 @@ def _shown(limit: Budget) -> dict[str, Json]:
     return {"model": limit.model, "queries": limit.queries, "days": limit.days}
 
 
-def _tables(volumes: Volumes, content: Content | None, alarms: list[Alarm]) -> dict[str, bytes]:
+def _tables(
+    volumes: Volumes, labels: dict[str, float], content: Content | None, alarms: list[Alarm]
+) -> dict[str, bytes]:
     clients = volumes.clients.drop(columns="members")
+    clients["label_shift"] = clients["client"].map(labels)
     opinions = content.opinions if content else {}
     for column in ("score", "threshold", "signal", "near_duplicates"):
         found = {who: getattr(opinion, column) for who, opinion in opinions.items()}
