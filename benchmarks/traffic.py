@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from traffic_clients import ATTACKS, SETS, honest, mixed, uniform
-from traffic_prada import prada
+
+SETS = ("spambase", "mixed50k", "german", "breast_cancer")
 
 FILE_ROWS = 10_000_000
 CLIENTS = 20_000
@@ -40,7 +40,21 @@ def write_log(path: Path, rows: int) -> None:
     frame.to_parquet(path, compression="zstd", row_group_size=500_000)
 
 
-def run_modelwarden(folder: Path) -> tuple[float, float]:
+class Watch:
+    """Seconds of wall and of CPU since it was made."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+
+NOTHING = (float("nan"), float("nan"))
+Seconds = tuple[float, float]
+
+
+def run_modelwarden(folder: Path) -> tuple[Seconds, Seconds]:
     """Return seconds of the group-by alone, and of all that `traffic` measures of volumes."""
     from modelwarden.logs import volumes
     from modelwarden.logs.log import Log
@@ -49,24 +63,23 @@ def run_modelwarden(folder: Path) -> tuple[float, float]:
     with Store() as store:
         log = Log.fetch(f"{folder}/", store)
         with log.read() as reading:
-            start = time.perf_counter()
+            watch = Watch()
             reading.database.run(volumes.hours(reading.tells))
-            grouped = time.perf_counter() - start
-            reading.database.run("DROP TABLE hours")
+            grouped = watch.read()
         with log.read() as reading:
-            start = time.perf_counter()
+            watch = Watch()
             found = volumes.measure(reading, 1)
-            whole = time.perf_counter() - start
+            whole = watch.read()
     print(f"# {found.lines} lines, largest {found.clients['most'].max()}", file=sys.stderr)
     return grouped, whole
 
 
-def run_duckdb(folder: Path) -> tuple[float, float]:
+def run_duckdb(folder: Path) -> tuple[Seconds, Seconds]:
     """The same group-by as one would write it by hand, with DuckDB's own defaults."""
     import duckdb
 
     connection = duckdb.connect(config={"threads": THREADS})
-    start = time.perf_counter()
+    watch = Watch()
     connection.execute(
         "CREATE TEMP TABLE hours AS SELECT client, minute // 60 AS hour, sum(lines) AS lines, "
         "sum(errors) AS errors, max(lines) AS peak FROM ("
@@ -74,24 +87,23 @@ def run_duckdb(folder: Path) -> tuple[float, float]:
         "count_if(status >= 400) AS errors "
         f"FROM read_parquet('{folder}/*') GROUP BY ALL) GROUP BY ALL"
     )
-    grouped = time.perf_counter() - start
-    return grouped, float("nan")
+    return watch.read(), NOTHING
 
 
-def run_pandas(folder: Path) -> tuple[float, float]:
+def run_pandas(folder: Path) -> tuple[Seconds, Seconds]:
     """The same volumes with pandas."""
-    start = time.perf_counter()
+    watch = Watch()
     log = pd.concat([pd.read_parquet(path) for path in sorted(folder.iterdir())])
     log["minute"] = log["time"].astype("datetime64[us]").astype(np.int64) // 60_000_000
     log["error"] = log["status"] >= 400
     minutes = log.groupby(["client", "minute"], sort=False)["error"].agg(["size", "sum"])
-    grouped = time.perf_counter() - start
+    grouped = watch.read()
     minutes = minutes.reset_index()  # from here on all that modelwarden says of volumes
     clients = minutes.groupby("client").agg(queries=("size", "sum"), peak=("size", "max"))
     hours = minutes.groupby(["client", minutes["minute"] // 60])["size"].sum().reset_index()
     table = hours.pivot(index="client", columns="minute", values="size").fillna(0)
     clients["most"] = table.T.rolling(25, min_periods=1).sum().max()
-    return grouped, time.perf_counter() - start
+    return grouped, watch.read()
 
 
 ENGINES = {"modelwarden": run_modelwarden, "duckdb": run_duckdb, "pandas": run_pandas}
@@ -113,10 +125,11 @@ def speed(rows: int, engines: list[str], repeats: int) -> None:
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 runs[engine].append([float(word) for word in done.stdout.split()])
     print(f"\n{rows:,} rows, {part.name} repeated where there are more than {FILE_ROWS:,}\n")
-    print("| engine | group-by s | all volumes s | peak memory MB |\n|---|---|---|---|")
+    print("| engine | group-by s | its CPU s | all volumes s | its CPU s | peak memory MB |")
+    print("|---|---|---|---|---|---|")
     for engine, found in runs.items():
-        grouped, whole, memory = np.median(found, axis=0)
-        print(f"| {engine} | {grouped:.2f} | {whole:.2f} | {memory:.0f} |")
+        cells = " | ".join(f"{value:.2f}" for value in np.median(found, axis=0)[:-1])
+        print(f"| {engine} | {cells} | {np.median(found, axis=0)[-1]:.0f} |")
 
 
 def wilson(hits: int, n: int) -> str:
@@ -131,11 +144,14 @@ def wilson(hits: int, n: int) -> str:
 
 def detector(sets: list[str], folder: Path, clients: int, attackers: int) -> None:
     """Print how many clients are flagged, by us and by PRADA at the same rate of false alarms."""
+    from traffic_clients import ATTACKS, honest, read
+    from traffic_prada import prada
+
     from modelwarden.suspicion.content import Likeness
 
     print("\n| set | queries | client | modelwarden | PRADA |\n|---|---|---|---|---|")
     for name in sets:
-        rows = SETS[name](folder).sample(frac=1, random_state=1).reset_index(drop=True)
+        rows = read(name, folder).sample(frac=1, random_state=1).reset_index(drop=True)
         cut = min(len(rows) // 2, 6000)
         reference, rest = rows[:cut], rows[cut:].reset_index(drop=True)
         likeness = Likeness(reference, alpha=0.01, seed=0, where=name)
@@ -161,6 +177,8 @@ def detector(sets: list[str], folder: Path, clients: int, attackers: int) -> Non
 
 def pools() -> None:
     """Print what becomes of one thief who asks under many names."""
+    from traffic_clients import mixed, uniform
+
     from modelwarden.suspicion.content import Likeness
 
     rows = mixed(20_000)
@@ -182,14 +200,14 @@ def main() -> None:
         times = ENGINES[sys.argv[2]](Path(sys.argv[3]))
         status = Path("/proc/self/status").read_text()  # getrusage knows of the parent's memory
         memory = int(status.split("VmHWM:")[1].split()[0]) / 1024
-        print(*times, memory)
+        print(*(value for pair in times for value in pair), memory)
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["speed", "detector", "pools"])
     parser.add_argument("--rows", type=int, default=FILE_ROWS)
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=list(ENGINES))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--data", type=Path, default=Path())
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--attackers", type=int, default=60)

@@ -31,20 +31,15 @@ def mixed(n: int = 50_000, seed: int = 0) -> pd.DataFrame:
     return frame
 
 
-def _german(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "german_credit.csv").drop(columns="credit")
-
-
-def _spambase(folder: Path) -> pd.DataFrame:
+def read(name: str, folder: Path) -> pd.DataFrame:
+    """Return the features of a set: one that is drawn here, or a file in `folder`."""
+    if name == "mixed50k":
+        return mixed()
+    if name == "breast_cancer":
+        return load_breast_cancer(as_frame=True).data
+    if name == "german":
+        return pd.read_csv(folder / "german_credit.csv").drop(columns="credit")
     return pd.read_csv(folder / "spambase.csv").drop(columns="target").drop_duplicates()
-
-
-SETS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
-    "spambase": _spambase,
-    "mixed50k": lambda _: mixed(),
-    "german": _german,
-    "breast_cancer": lambda _: load_breast_cancer(as_frame=True).data,
-}
 
 
 def honest(rows: pd.DataFrame, n: int, random: Random) -> pd.DataFrame:
