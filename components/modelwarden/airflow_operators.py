@@ -345,6 +345,90 @@ class ModelFileOperator(CheckOperator):
         self.model = model
 
 
+class TrafficOperator(CheckOperator):
+    """Hold query logs against a query budget.
+
+    Wraps :func:`modelwarden.checks.traffic.traffic`, which explains every option. Leave `alerts`
+    and `block` empty to keep the names of clients out of storage.
+
+    Parameters
+    ----------
+    model, logs, budget, reference : str
+        URIs of the model that is judged, the logs (with a ``/`` at its end all below it), the
+        budget, and, optional, rows like those of honest clients.
+    target, format, client, alpha, min_queries, seed : optional
+        The check's options.
+    clients, alerts, block : str, default=""
+        URIs for the volumes of each client, the alarms, and whom to block.
+    """
+
+    check = "traffic"
+    template_fields = _fields("traffic")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        logs: str,
+        budget: str,
+        reference: str = "",
+        target: str = "",
+        format: str = "auto",  # noqa: A002
+        client: str = "",
+        alpha: float = 0.01,
+        min_queries: int = 40,
+        seed: int = 0,
+        clients: str = "",
+        alerts: str = "",
+        block: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model, self.logs, self.budget, self.reference = model, logs, budget, reference
+        self.target, self.format, self.client = target, format, client
+        self.alpha, self.min_queries, self.seed = alpha, min_queries, seed
+        self.clients, self.alerts, self.block = clients, alerts, block
+
+
+class AccessOperator(CheckOperator):
+    """Count who read a model's file and who changed its training data.
+
+    Wraps :func:`modelwarden.checks.access.access`.
+
+    Parameters
+    ----------
+    model, logs : str
+        URIs of the model that is judged, and of S3 server access logs or CloudTrail (with a ``/``
+        at its end everything below it).
+    model_prefix, training_prefix : str
+        Bucket and beginning of the key.
+    readers, writers : str, default=""
+        ARNs that are expected, separated by commas.
+    access : str, default=""
+        URI for who did what.
+    """
+
+    check = "access"
+    template_fields = _fields("access")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        logs: str,
+        model_prefix: str,
+        training_prefix: str,
+        readers: str = "",
+        writers: str = "",
+        access: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model, self.logs = model, logs
+        self.model_prefix, self.training_prefix = model_prefix, training_prefix
+        self.readers, self.writers, self.access = readers, writers, access
+
+
 class RecordTrainingOperator(JobOperator):
     """Sign which table a model was trained on: :func:`modelwarden.jobs.trained.trained`."""
 

@@ -464,6 +464,121 @@ def model_file(
     show(outcome, report=report, metrics=metrics)
 
 
+@_component("checks,logs")
+def traffic(
+    model: Input[Model],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    logs: str,
+    budget: str,
+    reference: Input[Dataset] = None,
+    target: str = "",
+    format: str = "auto",  # noqa: A002
+    client: str = "",
+    alpha: float = 0.01,
+    min_queries: int = 40,
+    seed: int = 0,
+    clients: str = "",
+    alerts: str = "",
+    block: str = "",
+    evidence: str = "",
+    key: str = "",
+):
+    """Hold query logs against a query budget.
+
+    Args:
+        model: The model that is judged.
+        report: The report as a page.
+        metrics: Its metrics.
+        logs: URI of the query logs; with a / at its end everything below it.
+        budget: URI of the query budget.
+        reference: Rows like those that honest clients ask about; may be left out.
+        target: Label column of reference.
+        format: Format of text files; auto tells it by their first lines.
+        client: Column, JSON key or header that names the client; "" for the format's own.
+        alpha: Share of honest clients that may be flagged by what they ask.
+        min_queries: Distinct rows below which a client is not judged by what it asks.
+        seed: Seed of which queries are looked at.
+        clients: URI for the volumes of each client, which names clients; "" writes nothing.
+        alerts: URI for the alarms, which name clients; "" writes nothing.
+        block: URI for the clients that exceeded their budget; "" writes nothing.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "traffic",
+        inputs={
+            "model": model.path,
+            "logs": logs,
+            "budget": budget,
+            "reference": reference.path if reference else "",
+        },
+        options={
+            "target": target,
+            "format": format,
+            "client": client,
+            "alpha": alpha,
+            "min_queries": min_queries,
+            "seed": seed,
+        },
+        tables={"clients": clients, "alerts": alerts, "block": block},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component("checks,logs")
+def access(
+    model: Input[Model],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    logs: str,
+    model_prefix: str,
+    training_prefix: str,
+    readers: str = "",
+    writers: str = "",
+    access: str = "",
+    evidence: str = "",
+    key: str = "",
+):
+    """Count who read a model's file and who changed its training data.
+
+    Args:
+        model: The model that is judged.
+        report: The report as a page.
+        metrics: Its metrics.
+        logs: URI of S3 server access logs or CloudTrail; with a / at its end everything below it.
+        model_prefix: Bucket and beginning of the key of the model's objects.
+        training_prefix: Bucket and beginning of the key of training data.
+        readers: Who may read the model, ARNs separated by commas; * stands for anything.
+        writers: Who may change training data, ARNs separated by commas.
+        access: URI for who did what, which names clients; "" writes nothing.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "access",
+        inputs={"model": model.path, "logs": logs},
+        options={
+            "model_prefix": model_prefix,
+            "training_prefix": training_prefix,
+            "readers": readers,
+            "writers": writers,
+        },
+        tables={"access": access},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
 @_component()
 def record_training(
     model: Input[Model], data: Input[Dataset], evidence: str, key: str, author: str = ""

@@ -312,6 +312,18 @@ def write_csv(frame: pd.DataFrame) -> bytes:
     return "".join(f"{text}\n" for text in chain([record(frame.columns)], rows)).encode()
 
 
+def sheet(frame: pd.DataFrame) -> bytes:
+    """Return a frame as CSV that a spreadsheet shows and never executes."""
+    rows = frame.astype(object).where(frame.notna(), "").itertuples(index=False)
+    lines = [record(frame.columns), *(record(map(_inert, row)) for row in rows)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _inert(value: object) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in tuple("=+-@\t\r\n|%") else text
+
+
 def write_parquet(cells: pa.Table) -> bytes:
     """Return cells as a Parquet file."""
     sink = io.BytesIO()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwarden import checks
 from modelwarden.errors import InputError, Rejected
@@ -16,6 +16,9 @@ from modelwarden.report import Findings, Json, Report, canonical
 from modelwarden.signing import Signer
 from modelwarden.store import File, Store
 from modelwarden.work import Work
+
+if TYPE_CHECKING:
+    from modelwarden.logs.log import Log
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,8 @@ def check(
     name : str
         A check of :data:`modelwarden.checks.CHECKS`, or an installed one.
     inputs : mapping of str to str
-        URI of each table, model, estimator or file that the check reads; "" for an optional one
-        that is not given.
+        URI of each table, model, estimator, file or log that the check reads; "" for an optional
+        one that is not given. The URI of a log ends with ``/`` when everything below it is meant.
     options : mapping of str to JSON, optional
         Its options; defaults where left out.
     evidence : str, default=""
@@ -180,8 +183,12 @@ def _expect(
             raise InputError(f"{what} {name}", "a URI", "nothing")
 
 
-def _fetch(kind: str, uri: str, store: Store) -> File:
+def _fetch(kind: str, uri: str, store: Store) -> "File | Log":
     """Bring an input to this machine; an estimator may be code that is installed here."""
+    if kind == "log":
+        from modelwarden.logs.log import Log
+
+        return Log.fetch(uri, store)
     if kind == "estimator":
         from modelwarden.estimators import find_estimator
 
@@ -189,8 +196,10 @@ def _fetch(kind: str, uri: str, store: Store) -> File:
     return store.get(uri)
 
 
-def _open(kind: str, file: File, handles: ExitStack) -> Any:
+def _open(kind: str, file: "File | Log", handles: ExitStack) -> Any:
     """Open the handle that a check takes; the libraries it needs are imported here, not before."""
+    if not isinstance(file, File):
+        return file
     if kind == "table":
         from modelwarden.tables import Table
 
