@@ -44,7 +44,8 @@ http {{
   }}
   server {{
     listen unix:{folder}/model.sock;
-    location ~ ^/v[12]/ {{ return 200 '{{"predictions": [0]}}'; }}
+    location /v1/ {{ return 200 '{{"predictions": [0]}}'; }}
+    location /v2/ {{ return 200 '{{"outputs": [0]}}'; }}
     location / {{ return 404; }}
   }}
 }}
