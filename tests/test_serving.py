@@ -1,7 +1,7 @@
 """Serving files: what they may say, and that no secret can be named in one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwarden.errors import InputError
@@ -148,6 +148,7 @@ def test_a_host_is_no_bare_number():
     assert not any(is_host(text) for text in ("1", "a.1", "a..b", "-a", "a" * 64, ""))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_bytes_are_only_refused(body):
     with pytest.raises(InputError):
