@@ -300,6 +300,19 @@ def test_the_command_line_asks_the_key_and_shows_the_desk(stall, tmp_path, monke
     assert stall.verify(stall.decision).decision.allowed
 
 
+def test_the_command_line_enrols_a_key_once(tmp_path, monkeypatch):
+    key = Authenticator()
+    monkeypatch.setattr(CtapHidDevice, "list_devices", lambda: iter([key]))
+    words = ["keys", "security-key", "alice", "--rp-id", RP_ID, "--origin", ORIGIN]
+    done = CliRunner().invoke(cli, [*words, "--to", str(tmp_path)])
+    again = CliRunner().invoke(cli, [*words, "--to", str(tmp_path)])
+
+    assert done.exit_code == 0, done.output
+    assert key.id in done.output
+    assert (tmp_path / "alice.pub").read_text() == key.public
+    assert isinstance(again.exception, InputError)
+
+
 @pytest.mark.parametrize("given", [[], ["--secret", "env:X", "--assertion", "a.json"]])
 def test_the_desk_is_shown_a_code_or_an_answer_and_not_both(stall, given):
     words = ["confirm", stall.decision, "--as", "alice", "--key", stall.keys["desk"]]
