@@ -80,6 +80,8 @@ def test_a_hostile_answer_is_refused_here_and_by_fido2(what):
         ({"topOrigin": "https://evil.example.com"}, "no other page"),
         ({"more": b"more"}, "the data of an assertion"),
         ({"flags": PRESENT | VERIFIED | 0x40, "more": b"key"}, "the data of an assertion"),
+        ({"flags": PRESENT | VERIFIED | 0x40}, "the data of an assertion"),
+        ({"flags": PRESENT | VERIFIED | 0xC0, "more": b"key"}, "the data of an assertion"),
     ],
 )
 def test_refuses_what_fido2_leaves_to_its_caller(changes, says):
