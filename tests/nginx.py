@@ -20,6 +20,8 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 128; }}
 http {{
+  log_format clients escape=json '{{"time": "$time_iso8601", "client": "$account", '
+                                 '"path": "$uri", "status": $status}}';
   access_log {access};
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
@@ -66,7 +68,8 @@ class Nginx:
     upstream : str, optional
         The model, as `proxy_pass` takes it; one that always answers by default.
     access_log : str, optional
-        What `access_log` takes, such as a path and a format; off by default.
+        What `access_log` takes, such as ``/path/log clients``, JSON lines with the account; off by
+        default.
     """
 
     def __init__(self, folder, limits, tokens, *, upstream="", access_log="off"):
