@@ -46,6 +46,7 @@ http {{
   }}
   server {{
     listen unix:{folder}/model.sock;
+    access_log off;
     location /v1/ {{ return 200 '{{"predictions": [0]}}'; }}
     location /v2/ {{ return 200 '{{"outputs": [0]}}'; }}
     location / {{ return 404; }}
