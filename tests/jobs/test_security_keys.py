@@ -200,6 +200,21 @@ def test_an_answer_does_not_replace_a_code(stall, tmp_path):
         confirmed(stall, answer, approver="carol")
 
 
+@pytest.mark.parametrize("factor", ["webauthn", "sms", None])
+def test_for_somebody_with_codes_only_a_code_counts(stall, factor):
+    approval = signed(stall)
+    answer = json_of(stall.touched.answer(bytes.fromhex(approval.sha256)))
+    trust = trust_of(stall)
+    for key in ("second_factor", "security_keys"):
+        del trust["approvers"]["alice"][key]
+    write_trust(stall, trust)
+    forged(stall, approval, factor=factor, assertion=answer)
+    refused(stall)
+
+    forged(stall, approval)
+    assert stall.verify(stall.decision).decision.allowed
+
+
 def test_a_code_does_not_replace_an_answer(stall):
     signed(stall)
 
