@@ -139,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_GET(self):
+        self.do_POST()
+
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault, path = self.owner.fault, self.path.partition("?")[0]
@@ -168,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(401, **{"WWW-Authenticate": challenge})
         if self._limited(fault, client, path):
             return self._refuse(fault)
-        return self._answer(200, {"predictions": [0]})
+        return self._answer(200, {"outputs" if path.startswith("/v2/") else "predictions": [0]})
 
     def _admitted(self, fault, path, token):
         if fault == "no_auth" or (fault == "any_token" and token):

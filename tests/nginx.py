@@ -20,6 +20,8 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 128; }}
 http {{
+  log_format clients escape=json '{{"time": "$time_iso8601", "client": "$account", '
+                                 '"path": "$uri", "status": $status}}';
   access_log {access};
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
@@ -44,7 +46,9 @@ http {{
   }}
   server {{
     listen unix:{folder}/model.sock;
-    location ~ ^/v[12]/ {{ return 200 '{{"predictions": [0]}}'; }}
+    access_log off;
+    location /v1/ {{ return 200 '{{"predictions": [0]}}'; }}
+    location /v2/ {{ return 200 '{{"outputs": [0]}}'; }}
     location / {{ return 404; }}
   }}
 }}
@@ -65,7 +69,8 @@ class Nginx:
     upstream : str, optional
         The model, as `proxy_pass` takes it; one that always answers by default.
     access_log : str, optional
-        What `access_log` takes, such as a path and a format; off by default.
+        What `access_log` takes, such as ``/path/log clients``, JSON lines with the account; off by
+        default.
     """
 
     def __init__(self, folder, limits, tokens, *, upstream="", access_log="off"):

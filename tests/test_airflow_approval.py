@@ -8,9 +8,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.hitl import HITLOperator
 
 import shop
+from authenticator import ORIGIN, RP_ID, Authenticator
 from modelwarden.airflow_approval import ApprovalGateOperator
 from modelwarden.errors import InputError, Rejected
-from modelwarden.jobs.approve import approvers_of
+from modelwarden.jobs.approve import approvers_of, confirm_assertion
 from own_checks import install
 
 POLICY = """\
@@ -123,6 +124,31 @@ def test_an_answer_without_a_code_approves_nothing(task, stall):
     answer(operator, "alice", "")
 
     assert approvers_of(stall.decision, **stall.judged_by) == ((), 2)
+
+
+def test_who_has_a_security_key_is_confirmed_elsewhere_and_counted_here(task, stall, tmp_path):
+    operator, asked = task
+    key, trust = Authenticator(), json.loads(stall.read(stall.judged_by["trust"]))
+    trust["webauthn"] = {"rp_id": RP_ID, "origin": ORIGIN}
+    trust["approvers"]["bob"] |= {
+        "second_factor": "webauthn",
+        "security_keys": {key.id: key.public},
+    }
+    stall.overwrite(stall.judged_by["trust"], json.dumps(trust).encode())
+    approval = stall.approve(stall.decision, "bob")
+    stall.approve(stall.decision, "alice")
+    answer(operator, "bob", shop.code_of("bob"))
+    (tmp_path / "bob.json").write_bytes(key.answer(bytes.fromhex(approval.sha256)))
+    confirm_assertion(
+        stall.decision,
+        approver="bob",
+        assertion=str(tmp_path / "bob.json"),
+        key=stall.keys["desk"],
+        trust=stall.judged_by["trust"],
+    )
+
+    assert len(asked) == 1  # a code is not what bob is asked for
+    assert answer(operator, "alice", shop.code_of("alice"))["approvers"] == ["alice", "bob"]
 
 
 def test_a_rejection_is_final(task):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwarden.errors import InputError
@@ -36,6 +36,7 @@ def most_in_a_bucket(rate, burst, span):
     return burst + drops
 
 
+@settings(deadline=None)
 @given(budgets, servings, st.integers(0, 800 * DAY))
 def test_windows_keep_the_budget_wherever_the_period_begins(budget, serving, start):
     try:
@@ -49,6 +50,7 @@ def test_windows_keep_the_budget_wherever_the_period_begins(budget, serving, sta
     assert rate.requests >= serving.burst
 
 
+@settings(deadline=None)
 @given(budgets, servings)
 def test_a_bucket_keeps_the_budget(budget, serving):
     try:

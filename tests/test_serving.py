@@ -1,7 +1,7 @@
 """Serving files: what they may say, and that no secret can be named in one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwarden.errors import InputError
@@ -45,11 +45,11 @@ def test_a_key_may_have_a_header_of_its_own():
         ({"routes": []}, "routes"),
         ({"routes": ["/a", "/a"]}, "twice"),
         ({"routes": ["/a/../b"]}, "no . and .."),
-        ({"routes": ["/a b"]}, "routes.0"),
-        ({"routes": ["/a$uri"]}, "routes.0"),
-        ({"routes": ["a"]}, "routes.0"),
-        ({"routes": ["/a\n"]}, "routes.0"),
-        ({"step_up": ["/v2/models/churn/infer"]}, "not in both"),
+        ({"routes": ["/a b"]}, "routes.0.path"),
+        ({"routes": ["/a$uri"]}, "routes.0.path"),
+        ({"routes": ["a"]}, "routes.0.path"),
+        ({"routes": ["/a\n"]}, "routes.0.path"),
+        ({"step_up": ["/v2/models/churn/infer"]}, "twice"),
         ({"hosts": ["other.example.com"]}, "does not list"),
         ({"hosts": []}, "hosts"),
         ({"burst": 1}, "burst"),
@@ -128,11 +128,27 @@ def test_only_variables_that_are_meant_for_it_can_be_sent_and_none_is_repeated(n
     assert caught.value.__suppress_context__
 
 
+def test_a_route_may_be_asked_in_its_own_way():
+    routes = [
+        "/v1/a:predict",
+        {"path": "/v2/a/infer", "body": {"inputs": []}, "expects": "outputs"},
+    ]
+    serving = parse(routes=routes, step_up=[{"path": "/export", "method": "GET"}])
+
+    own = b'{"instances": [[0, 0, 0]]}'
+    assert serving.question("/v1/a:predict") == ("POST", "/v1/a:predict", own, "predictions")
+    assert serving.question("/v2/a/infer") == ("POST", "/v2/a/infer", b'{"inputs": []}', "outputs")
+    assert serving.question("/export") == ("GET", "/export", b"", "predictions")
+    assert serving.question("/v1/a:predict/").body == own
+    assert parse(body=...).question("/x").body == b"{}"
+
+
 def test_a_host_is_no_bare_number():
     assert is_host("a-1.example.com")
     assert not any(is_host(text) for text in ("1", "a.1", "a..b", "-a", "a" * 64, ""))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_bytes_are_only_refused(body):
     with pytest.raises(InputError):

@@ -1,12 +1,14 @@
 """Serving files: where a model answers, who may ask, and how much at once, as people write it."""
 
 import ipaddress
+import json
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -46,7 +48,49 @@ _NOT_A_CLIENT = (
 )
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 _Header = Annotated[str, Field(pattern=_HEADER)]
-_Paths = Annotated[list[Annotated[str, Field(pattern=_PATH, max_length=200)]], Field(max_length=10)]
+
+
+class Question(NamedTuple):
+    """One request: how and where, the body, and the key that only a served answer has."""
+
+    method: str
+    path: str
+    body: bytes
+    expects: str
+
+
+class Route(BaseModel):
+    """A path of the endpoint, and what to ask there; a bare path stands for one with defaults.
+
+    Parameters
+    ----------
+    path : str
+        The path, without query.
+    method : {"POST", "GET"}, default="POST"
+        How it is asked; GET has no body.
+    body : JSON, optional
+        What a probe sends there; the serving file's where it is left out.
+    expects : str, optional
+        A key of served answers; the serving file's where it is left out.
+    """
+
+    model_config = _STRICT
+
+    path: Annotated[str, Field(pattern=_PATH, max_length=200)]
+    method: Literal["POST", "GET"] = "POST"
+    body: Json = None
+    expects: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _is_plain(cls, path: str) -> str:
+        if {".", ".."} & set(path.split("/")):
+            raise ValueError("no . and .. in a path")
+        return path
+
+
+_Route = Annotated[Route, BeforeValidator(lambda v: {"path": v} if isinstance(v, str) else v)]
+_Routes = Annotated[list[_Route], Field(max_length=10)]
 
 
 class Client(BaseModel):
@@ -103,10 +147,10 @@ class Serving(BaseModel):
         Only staging is ever probed.
     hosts : list of str
         Hosts that a probe may speak to.
-    routes : list of str
-        Paths that answer questions about the model; the first is the one that is exhausted.
-    step_up : list of str, default=[]
-        Paths that demand a second factor.
+    routes : list of Route
+        What answers questions about the model; the first is the one that is exhausted.
+    step_up : list of Route, default=[]
+        What demands a second factor.
     client : Client
         What clients are told apart by.
     authentication : str
@@ -131,8 +175,8 @@ class Serving(BaseModel):
     url: Annotated[str, Field(max_length=300)]
     environment: Literal["staging", "production"]
     hosts: Annotated[list[str], Field(min_length=1, max_length=20)]
-    routes: Annotated[_Paths, Field(min_length=1)]
-    step_up: _Paths = []
+    routes: Annotated[_Routes, Field(min_length=1)]
+    step_up: _Routes = []
     client: Client
     authentication: Literal["bearer"] | _Header
     burst: Annotated[int, Field(ge=2, le=10_000)]
@@ -184,6 +228,24 @@ class Serving(BaseModel):
         return urlsplit(self.url).port or (443 if self.scheme == "https" else 80)
 
     @property
+    def paths(self) -> list[str]:
+        """Return the paths of `routes`."""
+        return [route.path for route in self.routes]
+
+    @property
+    def guarded(self) -> list[str]:
+        """Return the paths of `step_up`."""
+        return [route.path for route in self.step_up]
+
+    def question(self, path: str) -> Question:
+        """Return what to ask at a path; at one that is not listed, the same as on the first."""
+        listed = {route.path: route for route in (*self.routes, *self.step_up)}
+        route = listed.get(path, self.routes[0])
+        body = self.body if route.body is None else route.body
+        sent = json.dumps({} if body is None else body).encode() if route.method == "POST" else b""
+        return Question(route.method, path, sent, route.expects or self.expects)
+
+    @property
     def credential_header(self) -> str:
         """Return the header that carries the credential."""
         return "authorization" if self.authentication == "bearer" else self.authentication
@@ -217,15 +279,6 @@ class Serving(BaseModel):
             raise ValueError("write a host name, or an address in its usual form")
         return url
 
-    @field_validator("routes", "step_up")
-    @classmethod
-    def _has_plain_paths(cls, paths: list[str]) -> list[str]:
-        if any({".", ".."} & set(path.split("/")) for path in paths):
-            raise ValueError("no . and .. in a path")
-        if len(set(paths)) < len(paths):
-            raise ValueError("a path stands there twice")
-        return paths
-
     @field_validator("authentication")
     @classmethod
     def _is_a_header_of_its_own(cls, header: str) -> str:
@@ -237,8 +290,8 @@ class Serving(BaseModel):
     def _agrees_with_itself(self) -> "Serving":
         if self.host not in self.hosts:
             raise ValueError(f"hosts does not list {self.host}, the host of url")
-        if set(self.routes) & set(self.step_up):
-            raise ValueError("a path is in routes or in step_up, not in both")
+        if len({*self.paths, *self.guarded}) < len(self.routes) + len(self.step_up):
+            raise ValueError("a path stands there twice")
         if self.step_up and self.credentials and not self.credentials.weak:
             raise ValueError("step_up needs credentials.weak, a client without a second factor")
         return self

@@ -200,6 +200,21 @@ def test_an_answer_does_not_replace_a_code(stall, tmp_path):
         confirmed(stall, answer, approver="carol")
 
 
+@pytest.mark.parametrize("factor", ["webauthn", "sms", None])
+def test_for_somebody_with_codes_only_a_code_counts(stall, factor):
+    approval = signed(stall)
+    answer = json_of(stall.touched.answer(bytes.fromhex(approval.sha256)))
+    trust = trust_of(stall)
+    for key in ("second_factor", "security_keys"):
+        del trust["approvers"]["alice"][key]
+    write_trust(stall, trust)
+    forged(stall, approval, factor=factor, assertion=answer)
+    refused(stall)
+
+    forged(stall, approval)
+    assert stall.verify(stall.decision).decision.allowed
+
+
 def test_a_code_does_not_replace_an_answer(stall):
     signed(stall)
 
@@ -298,6 +313,19 @@ def test_the_command_line_asks_the_key_and_shows_the_desk(stall, tmp_path, monke
 
     assert (asked.exit_code, shown.exit_code) == (0, 0), (asked.output, shown.output)
     assert stall.verify(stall.decision).decision.allowed
+
+
+def test_the_command_line_enrols_a_key_once(tmp_path, monkeypatch):
+    key = Authenticator()
+    monkeypatch.setattr(CtapHidDevice, "list_devices", lambda: iter([key]))
+    words = ["keys", "security-key", "alice", "--rp-id", RP_ID, "--origin", ORIGIN]
+    done = CliRunner().invoke(cli, [*words, "--to", str(tmp_path)])
+    again = CliRunner().invoke(cli, [*words, "--to", str(tmp_path)])
+
+    assert done.exit_code == 0, done.output
+    assert key.id in done.output
+    assert (tmp_path / "alice.pub").read_text() == key.public
+    assert isinstance(again.exception, InputError)
 
 
 @pytest.mark.parametrize("given", [[], ["--secret", "env:X", "--assertion", "a.json"]])

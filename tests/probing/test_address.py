@@ -4,7 +4,7 @@ import ipaddress
 import socket
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endpoints import TOKENS, Endpoint
@@ -123,6 +123,7 @@ def test_a_name_that_resolves_elsewhere_later_does_not_move_the_probe(monkeypatc
     assert {headers["host"] for _, headers in server.asked} == {f"{HOST}:{server.port}"}
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_no_spelling_of_a_link_local_address_passes(ip):
     from modelwarden.probing.address import _forbidden

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from endpoints import Endpoint
 from modelwarden.probing.address import Address
 from modelwarden.probing.line import MAX_BODY, Line
+from modelwarden.serving import Question
 
+QUESTION = Question("POST", "/p", b"{}", "predictions")
 HOST = "churn.staging.example.com"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + b'{"predictions": 0}'
 
@@ -58,12 +60,12 @@ def saying(*scripts):
 
 
 def line_to(address, seconds=5.0, again=lambda: True):
-    return Line(address, "predictions", seconds, again)
+    return Line(address, seconds, again)
 
 
 def ask(address, **given):
     line = line_to(address, **given)
-    answer = line.ask("/p", {}, b"{}")
+    answer = line.ask(QUESTION, {})
     line.close()
     return answer
 
@@ -157,9 +159,9 @@ def test_a_long_answer_is_not_served_though_its_beginning_is_whole():
 def test_every_question_has_its_own_deadline():
     with saying([None, OK, None, OK]) as address:
         line = line_to(address, seconds=0.3)
-        first = line.ask("/p", {}, b"{}")
+        first = line.ask(QUESTION, {})
         time.sleep(0.4)
-        second = line.ask("/p", {}, b"{}")
+        second = line.ask(QUESTION, {})
         line.close()
 
     assert (first.served, second.served) == (True, True)
@@ -190,8 +192,8 @@ def test_a_kept_connection_that_was_closed_is_made_again_once_and_counts():
     granted = []
     with saying([None, OK], [None, OK]) as address:
         line = line_to(address, again=lambda: not granted.append(1))
-        first = line.ask("/p", {}, b"{}")
-        second = line.ask("/p", {}, b"{}")
+        first = line.ask(QUESTION, {})
+        second = line.ask(QUESTION, {})
         line.close()
 
     assert (first.served, second.served, granted) == (True, True, [1])
@@ -200,8 +202,8 @@ def test_a_kept_connection_that_was_closed_is_made_again_once_and_counts():
 def test_nothing_is_asked_again_when_no_request_is_left():
     with saying([None, OK], [None, OK]) as address:
         line = line_to(address, again=lambda: False)
-        line.ask("/p", {}, b"{}")
-        answer = line.ask("/p", {}, b"{}")
+        line.ask(QUESTION, {})
+        answer = line.ask(QUESTION, {})
         line.close()
 
     assert answer.problem == "the connection is dropped"

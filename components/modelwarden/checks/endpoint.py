@@ -97,7 +97,7 @@ def findings(serving: Serving, probe: Probe, used: int) -> Findings:
         {
             **{n: None if holds is None else int(holds) for n, holds in probe.found.items()},
             "requests": used,
-            "violations": len(probe.violations),
+            "violations": sum(holds is False for holds in probe.found.values()),
         },
         failures=(*probe.violations, *probe.open_ends, *open_ends),
         notes=_notes(serving),

@@ -1,6 +1,5 @@
 """Questions within bounds: so many requests, so many seconds, and then no more."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -75,8 +74,8 @@ class Asking:
         clock: Clock | None = None,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
-        self._body = json.dumps({} if serving.body is None else serving.body).encode()
-        self._address, self._expects, self._deadline = address, serving.expects, request_seconds
+        self._question = serving.question
+        self._address, self._deadline = address, request_seconds
         self._lines = [self._line() for _ in range(WIDTH)]
         self._pool = ThreadPoolExecutor(WIDTH)
         self.clock: Clock = clock or SystemClock()
@@ -96,18 +95,18 @@ class Asking:
         """Put one question, always on the same connection unless a `fresh` one is wanted."""
         self._spend(1)
         if not fresh:
-            return self._lines[0].ask(path, dict(headers), self._body)
+            return self._lines[0].ask(self._question(path), dict(headers))
         line = self._line()
         try:
-            return line.ask(path, dict(headers), self._body)
+            return line.ask(self._question(path), dict(headers))
         finally:
             line.close()
 
     def together(self, path: str, headers: Mapping[str, str]) -> Sequence[Answer]:
         """Put the same question on all connections at once."""
         self._spend(WIDTH)
-        ask = [line.ask for line in self._lines]
-        futures = [self._pool.submit(one, path, dict(headers), self._body) for one in ask]
+        asks, question = [line.ask for line in self._lines], self._question(path)
+        futures = [self._pool.submit(ask, question, dict(headers)) for ask in asks]
         return [future.result() for future in futures]
 
     def wait(self, seconds: float) -> bool:
@@ -118,7 +117,7 @@ class Asking:
         return True
 
     def _line(self) -> Line:
-        return Line(self._address, self._expects, self._deadline, self._again)
+        return Line(self._address, self._deadline, self._again)
 
     def _spend(self, number: int) -> None:
         with self._counting:

@@ -38,7 +38,7 @@ class Detour:
 
 def detours(serving: Serving, token: str, attempt: int) -> Iterator[Detour]:
     """Yield the detours in their order; each `attempt` (0 to 5) sends another value."""
-    route = serving.routes[0]
+    route = serving.paths[0]
     for name in FORWARDED:
         address = f"198.51.100.{attempt + 1}"
         value = f"for={address}" if name == "Forwarded" else address
@@ -56,7 +56,7 @@ def detours(serving: Serving, token: str, attempt: int) -> Iterator[Detour]:
 
 def siblings(serving: Serving, attempt: int = 0) -> Iterator[tuple[str, str]]:
     """Yield other paths that may lead to the first route's model, with what they are."""
-    route, *others = serving.routes
+    route, *others = serving.paths
     head, _, tail = route.rpartition("/")
     yield from ((f"the route {other}", other) for other in others)
     yield "a slash at the end", f"{route}/"

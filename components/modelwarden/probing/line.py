@@ -18,6 +18,7 @@ from typing import Any
 
 from modelwarden import __version__
 from modelwarden.probing.address import Address
+from modelwarden.serving import Question
 
 MAX_BODY = 64 * 1024
 """Bytes of an answer that are read."""
@@ -59,32 +60,27 @@ class Line:
     ----------
     address : Address
         Where to; nothing is contacted before the first question.
-    expects : str
-        The key that only a served answer has.
     seconds : float
         The deadline of a question, from connecting to the last byte.
     again : callable() returning bool
         Asked before a question is repeated on a new connection.
     """
 
-    def __init__(
-        self, address: Address, expects: str, seconds: float, again: Callable[[], bool]
-    ) -> None:
-        self._address, self._expects, self._seconds = address, expects, seconds
-        self._again = again
+    def __init__(self, address: Address, seconds: float, again: Callable[[], bool]) -> None:
+        self._address, self._seconds, self._again = address, seconds, again
         self._http: HTTPConnection | None = None
         self._socket: _Timed | None = None
 
-    def ask(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    def ask(self, question: Question, headers: dict[str, str]) -> Answer:
         """Put one question; a kept connection that turns out closed is made again, once."""
         reused = self._http is not None
         deadline = monotonic() + self._seconds
         try:
-            return self._exchange(path, headers, body, deadline)
+            return self._exchange(question, headers, deadline)
         except (OSError, HTTPException, ValueError) as error:
             self.close()
             if isinstance(error, ConnectionError) and reused and self._again():
-                return self.ask(path, headers, body)
+                return self.ask(question, headers)
             return Answer(0, problem=_word(error, self._seconds))
 
     def close(self) -> None:
@@ -93,7 +89,7 @@ class Line:
             self._socket.end()
         self._http = self._socket = None
 
-    def _exchange(self, path: str, headers: dict[str, str], body: bytes, deadline: float) -> Answer:
+    def _exchange(self, question: Question, headers: dict[str, str], deadline: float) -> Answer:
         if self._http is None or self._socket is None:
             self._socket = _Timed.connected(self._address, deadline)
             self._http = HTTPConnection(self._address.host, self._address.port)
@@ -101,12 +97,13 @@ class Line:
         self._socket.deadline = deadline
         ours = {"Host": self._address.named, "User-Agent": USER_AGENT}
         kind = {"Content-Type": "application/json", "Accept": "application/json"}
-        self._http.request("POST", path, body, {**ours, **kind, **headers})
+        method, path, body, expects = question
+        self._http.request(method, path, body or None, {**ours, **kind, **headers})
         response = self._http.getresponse()
         content = response.read(MAX_BODY + 1)
         if response.will_close or not response.isclosed() or len(content) > MAX_BODY:
             self.close()
-        return _read(response, content, self._expects)
+        return _read(response, content, expects)
 
 
 class _Timed:

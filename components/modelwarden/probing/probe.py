@@ -154,7 +154,7 @@ class Probe:
 
     def _is_served(self) -> bool:
         """Ask every route as the first client: without that nothing else means anything."""
-        for path in self._serving.routes:
+        for path in self._serving.paths:
             answer = self._ask(path, self._as("first"))
             self._count("first", answer)
             if not answer.served:
@@ -163,7 +163,7 @@ class Probe:
 
     def _refuses(self, name: str, headers: dict[str, str], words: str) -> None:
         """Every listed path answers 401 or 403, and no variant of the first route serves."""
-        for path in (*self._serving.routes, *self._serving.step_up):
+        for path in (*self._serving.paths, *self._serving.guarded):
             answer = self._ask(path, headers)
             if answer.status == 429:
                 self.open_ends.append(f"{name}: {path} is limited before it looks at credentials")
@@ -181,12 +181,12 @@ class Probe:
         """Ask as a client that is served elsewhere: else its refusal would say nothing."""
         if not self._serving.step_up:
             return
-        control = self._ask(self._serving.routes[0], self._as("weak"))
+        control = self._ask(self._serving.paths[0], self._as("weak"))
         if not control.served:
-            why = f"the weak client is not served on {self._serving.routes[0]}: {_words(control)}"
+            why = f"the weak client is not served on {self._serving.paths[0]}: {_words(control)}"
             self.open_ends.append(f"demands_step_up: {why}")
             return
-        for path in self._serving.step_up:
+        for path in self._serving.guarded:
             answer = self._ask(path, self._as("weak"))
             if answer.status not in (401, 403):
                 why = f"{path} without a second factor: {_words(answer)}"
@@ -213,7 +213,7 @@ class Probe:
 
     def _excess(self, client: str, together: bool) -> str:
         """Ask until a client is cut off ("" then), or got more than was promised."""
-        path, headers, tally = self._serving.routes[0], self._as(client), self.tallies[client]
+        path, headers, tally = self._serving.paths[0], self._as(client), self.tallies[client]
         while len(tally.refusals) < REFUSALS:
             if together:
                 answers = self._asking.together(path, headers)
@@ -258,17 +258,18 @@ class Probe:
 
     def _resists(self) -> None:
         """Try each way around the limit; a kind resists when none of its ways passes."""
-        passed: dict[str, list[bool | None]] = {kind: [] for kind in _BYPASSES}
-        ways = list(detours(self._serving, self._tokens.first, 0))
-        for number, way in enumerate(ways):
-            passed[way.kind].append(self._passes(number, way))
-        for kind, name in _BYPASSES.items():
-            names = [w.words for w in ways if w.kind == kind]
-            through = [w for w, p in zip(names, passed[kind], strict=True) if p]
-            if through or None not in passed[kind]:
-                self._judge(name, not through, f"{', '.join(through)} gets around the limit")
-            else:
+        lifted = set()
+        for number, way in enumerate(detours(self._serving, self._tokens.first, 0)):
+            passes = self._passes(number, way)
+            if passes:
+                self._judge(_BYPASSES[way.kind], False, f"{way.words} gets around the limit")
+            elif passes is None:
+                lifted.add(_BYPASSES[way.kind])
+        for name in _BYPASSES.values():
+            if self.found[name] is None and name in lifted:
                 self.open_ends.append(f"{name}: the limit was lifted while it was tried")
+            elif self.found[name] is None:
+                self._judge(name, True, "")
 
     def _passes(self, number: int, way: Detour) -> bool | None:
         """Whether a detour is served again and again, while the straight way is refused.
@@ -286,7 +287,7 @@ class Probe:
         passed = self._asking.clock.now() - started
         if served <= 1 + int(self._serving.burst * passed / MINUTE):
             return False
-        straight = self._ask(self._serving.routes[0], self._as("first"))
+        straight = self._ask(self._serving.paths[0], self._as("first"))
         return None if straight.served else True
 
     def _take(self, way: Detour) -> Answer:
@@ -296,14 +297,14 @@ class Probe:
     def _leaves_others_alone(self) -> None:
         """Ask as the second client, once and then on all connections at once."""
         self.tallies["second"].since = self._asking.clock.now()
-        answer = self._ask(self._serving.routes[0], self._as("second"))
+        answer = self._ask(self._serving.paths[0], self._as("second"))
         if self._judge("serves_other_clients", answer.served, _words(answer)):
             self._count("second", answer)
             self._exhausts("second", "limits_other_clients", together=True)
 
     def _recovers(self) -> None:
         """Wait as long as the server asks to, and ask again."""
-        path, headers = self._serving.routes[0], self._as("first")
+        path, headers = self._serving.paths[0], self._as("first")
         refused = self._ask(path, headers)
         if refused.served:
             self._judge("recovers", True, "")
