@@ -295,3 +295,14 @@ def test_the_command_line_says_why_not(tmp_path):
     assert done.returncode == 2
     assert "the longest that it counts" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(1, 63), (2, 31), (7, 9), (60, 1), (90, 1)])
+def test_nginx_says_when_its_own_rounded_rate_lets_a_client_in_again(rate, seconds):
+    """1r/m is 16 thousandths of a request per second to nginx: 62.5 seconds, not 60."""
+    days = 30
+    budget = replace(BUDGET, queries=90 + rate * 1440 * days, days=days)
+    text = render(budget, parse(burst=90, max_rows=1), "nginx")
+
+    assert f"rate={rate}r/m;" in text
+    assert f"429 {seconds};" in text

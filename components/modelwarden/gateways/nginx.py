@@ -49,7 +49,7 @@ def nginx(budget: Budget, serving: Serving) -> str:
         variable=f"http_{serving.client.header.replace('-', '_')}",
         zone=zone,
         pattern=_pattern(serving, f"modelwarden_{zone}_name"),
-        after=-(-MINUTE // rate.requests),
+        after=_after(rate.requests),
         rate=rate.requests,
         burst=serving.burst - 1,
     )
@@ -58,6 +58,15 @@ def nginx(budget: Budget, serving: Serving) -> str:
         f"{budget.days} days."
     )
     return heading(budget, serving, promise, (*TRAPS, told_apart(serving))) + text
+
+
+def _after(rate: int) -> int:
+    """Return after how many seconds a full bucket takes one more request.
+
+    nginx keeps thousandths of a request per second and drops the rest: 1r/m is 16, not 16.67, so
+    that a request comes back after 62.5 seconds.
+    """
+    return -(-1000 // (rate * 1000 // MINUTE))
 
 
 def _pattern(serving: Serving, name: str) -> str:
