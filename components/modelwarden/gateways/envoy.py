@@ -13,7 +13,8 @@ UNITS = (
 )
 TRAPS = (
     "Global limits need Redis, set up in the EnvoyGateway configuration (rateLimit.backend), and "
-    "let everything through while it is away unless failClosed is true there.",
+    "let everything through while it is away, or slower than rateLimit.timeout (20 ms), unless "
+    "rateLimit.failClosed is true there.",
     "Local limits would count per proxy replica. Global ones count per route unless shared is "
     "true: hence shared. shadowMode must stay away: it counts and never refuses.",
     "A request without the header matches no rule and is not limited: a SecurityPolicy on the same "

@@ -20,7 +20,7 @@ TRAPS = (
     "The limit is told apart by the raw value. Of `authorization` that is a trap: `bearer` and "
     "`Bearer` are two clients. Take a header that authentication writes "
     "(RequestAuthentication.outputClaimToHeaders).",
-    "Months and years need a rate limit service of 2023 or newer; older ones refuse their "
+    "Months and years need a rate limit service of December 2024 or newer; older ones refuse their "
     "configuration, and then nothing is limited.",
     "Refusals are 429; the Retry-After that is added here is the time after which a minute's burst "
     "is back, too short where the larger limit is used up.",
