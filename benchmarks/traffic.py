@@ -155,7 +155,7 @@ def detector(sets: list[str], folder: Path, clients: int, attackers: int) -> Non
         cut = min(len(rows) // 2, 6000)
         reference, rest = rows[:cut], rows[cut:].reset_index(drop=True)
         likeness = Likeness(reference, alpha=0.01, seed=0, where=name)
-        for queries in (40, 100, 300):
+        for queries in (100, 40, 300):
             if queries > len(rest) // 2 or queries not in likeness.sizes:
                 continue
             made = {

@@ -9,7 +9,7 @@ The house has five floors; imports only go down:
 4. ``jobs/``: one file per verb, the one way through: URIs in, evidence out
 3. ``checks/``, ``policy``, ``evidence``, ``page``: one idea each; they never import each other
 2. ``store``, ``tables``, ``models``, ``signing``: the only I/O; ``attacks/``, ``impact/``,
-   ``suspicion/``: the algorithms that checks are made of
+   ``suspicion/``, ``logs/``: the algorithms that checks are made of
 1. ``report``, ``work``, ``errors``: plain data, standard library only
 
 Data flows one way::

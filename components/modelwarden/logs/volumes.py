@@ -13,7 +13,6 @@ KEPT_CLIENTS = 100_000
 """Clients and pools that are looked at one by one, those with the most queries first."""
 
 MIDDLE = 0.99  # of all lines: what lies far from their times has a wrong clock
-LONGEST_HOURS = 10**7  # of a period; longer ones are the whole log
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def measure(reading: Reading, days: int) -> Volumes:
     lines, unreadable, queries, unknown, errors = database.one(_TOTALS)
     database.run(_KNOWN)
     low, high = database.one(_SPAN, [(1 - MIDDLE) / 2, (1 + MIDDLE) / 2])
-    period = min(24 * days, LONGEST_HOURS)
+    period = 24 * days
     skewed = 0 if low is None else database.one(_SKEWED, [low - period, high + period])[0]
     return Volumes(
         lines=lines + rejected,

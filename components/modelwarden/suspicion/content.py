@@ -8,6 +8,7 @@ distance from what they look like.
 
 - how far its rows lie from the nearest reference row, on average and in its worst part
 - how early an isolation forest cuts its rows off
+- how surely a forest takes its rows for rows whose columns were shuffled independently
 - how close its rows lie to each other, on average and in its closest part
 - how many of them differ from their nearest one in a single column: enumeration, lines
 - how far the mean of its rows is from the reference's, in a kernel's feature space (MMD)
@@ -18,7 +19,7 @@ Chen et al. 2019 judge by one of these). Somebody who asks about real rows only 
 is what budgets are for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,12 +37,22 @@ SIZES = (20, 40, 100, 300)
 """Numbers of rows that honest clients are played with; a client is judged by the largest that it
 has distinct rows for."""
 
-SIGNALS = ("distance", "far_share", "isolation", "closeness", "close_share", "single", "mmd")
+SIGNALS = (
+    "distance",
+    "far_share",
+    "isolation",
+    "shuffled",
+    "closeness",
+    "close_share",
+    "single",
+    "mmd",
+)
 
 MOST_ROWS = 6000  # of the reference
 FEWEST_ROWS = 120
-PLAYED = 500  # honest clients, per size
+PLAYED = 1000  # honest clients, per size
 GROUPS = 8
+TREES = 60  # of a forest that knows shuffled rows
 WAVES = 256  # random Fourier features
 TINY = 1e-6  # distance of rows that are equal up to rounding
 
@@ -138,9 +149,10 @@ class Likeness:
         start = (len(distinct) - size) // 2
         part = distinct.iloc[start : start + size]
         x = self._encoder.encode(part)
-        near, isolation = self._distances(x), self._isolation(x)
+        near = self._distances(x)
+        alien = np.mean([forest(x) for forest in self._forests], axis=0)
         mmd = float(np.linalg.norm(self._waves(x).mean(axis=0) - self._known.mean(axis=0)))
-        signals = self._signals(near, isolation, x, _values(part), mmd)
+        signals = self._signals(near, alien, x, _values(part), mmd)
         mean, deviation, threshold = self._honest(size)
         scores = (signals - mean) / deviation
         worst = int(np.argmax(scores))
@@ -150,29 +162,37 @@ class Likeness:
         )
 
     def _fit(self) -> None:
-        from sklearn.ensemble import IsolationForest
         from sklearn.neighbors import NearestNeighbors
 
         self._neighbours = NearestNeighbors(n_neighbors=2).fit(self._x)
         own = self._neighbours.kneighbors(self._x)[0][:, 1]  # the first is the row itself
         self._near = np.log(own + TINY)
         self._far = float(np.quantile(self._near, 0.95))
-        halves = np.arange(len(self._x)) % 2
-        self._forests = [
-            IsolationForest(random_state=self._seed, n_jobs=1).fit(self._x[halves == half])
-            for half in (0, 1)
-        ]
         # no row is judged by a forest that knows it
-        self._isolated = np.empty(len(self._x))
-        for half in (0, 1):
-            self._isolated[halves != half] = -self._forests[half].score_samples(
-                self._x[halves != half]
-            )
+        odd = np.arange(len(self._x)) % 2 == 1
+        self._forests = [self._grow(self._x[~odd]), self._grow(self._x[odd])]
+        self._alien = np.empty((len(self._x), 2))
+        self._alien[odd] = self._forests[0](self._x[odd])
+        self._alien[~odd] = self._forests[1](self._x[~odd])
         scale = float(np.median(own)) + float(np.median(np.linalg.norm(self._x, axis=1))) + TINY
         random = np.random.default_rng(self._seed)
         self._frequencies = random.normal(size=(self._x.shape[1], WAVES)) / scale
         self._phases = random.uniform(0, 2 * np.pi, WAVES)
         self._known = self._waves(self._x)
+
+    def _grow(self, x: Floats) -> "Callable[[Floats], Floats]":
+        """Return what scores rows by an isolation forest, and by one that knows shuffled rows."""
+        from sklearn.ensemble import ExtraTreesClassifier, IsolationForest
+
+        random = np.random.default_rng(self._seed)
+        shuffled = np.column_stack([random.permutation(column) for column in x.T])
+        isolation = IsolationForest(random_state=self._seed, n_jobs=1).fit(x)
+        forest = ExtraTreesClassifier(
+            TREES, min_samples_leaf=3, max_features=0.5, random_state=self._seed, n_jobs=1
+        ).fit(np.vstack([x, shuffled]), np.repeat([0, 1], len(x)))
+        return lambda rows: np.column_stack(
+            [-isolation.score_samples(rows), forest.predict_proba(rows)[:, 1]]
+        )
 
     def _honest(self, size: int) -> tuple[Floats, Floats, float]:
         """Return mean and deviation of the signals, and the threshold, for a size."""
@@ -189,10 +209,10 @@ class Likeness:
             mmd = np.linalg.norm(known / size - (total - known) / (len(self._x) - size))
             values = [column[rows] for column in self._values]
             played[number] = self._signals(
-                self._near[rows], self._isolated[rows], self._x[rows], values, float(mmd)
+                self._near[rows], self._alien[rows], self._x[rows], values, float(mmd)
             )
         mean = played.mean(axis=0)
-        deviation = np.maximum(played.std(axis=0), 1 / size * np.array([0, 1, 0, 0, 1, 1, 0]))
+        deviation = np.maximum(played.std(axis=0), 1 / size * np.array([0, 1, 0, 0, 0, 1, 1, 0]))
         deviation = np.maximum(deviation, TINY)
         scores = np.sort(((played - mean) / deviation).max(axis=1))
         rank = int(np.ceil((PLAYED + 1) * (1 - self._alpha)))
@@ -227,7 +247,7 @@ class Likeness:
     def _signals(
         self,
         near: Floats,
-        isolation: Floats,
+        alien: Floats,
         x: Floats,
         values: "Sequence[npt.NDArray[np.generic]]",
         mmd: float,
@@ -242,7 +262,7 @@ class Likeness:
             [
                 near.mean(),
                 (near > self._far).mean(),
-                isolation.mean(),
+                *alien.mean(axis=0),
                 -close.mean(),
                 (close < self._close).mean(),
                 (changed <= 1).mean(),
@@ -257,10 +277,6 @@ class Likeness:
 
     def _distances(self, x: Floats) -> Floats:
         return np.asarray(np.log(self._neighbours.kneighbors(x, n_neighbors=1)[0][:, 0] + TINY))
-
-    def _isolation(self, x: Floats) -> Floats:
-        scores = [-forest.score_samples(x) for forest in self._forests]
-        return np.asarray(np.mean(scores, axis=0))
 
     def _waves(self, x: Floats) -> Floats:
         return np.asarray(np.sqrt(2 / WAVES) * np.cos(x @ self._frequencies + self._phases))
