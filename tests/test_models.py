@@ -149,6 +149,11 @@ def test_a_model_without_probabilities_has_none(ridge):
     assert ridge.predict_proba(FRAME) is None
 
 
+def test_no_rows_are_the_models_own_matter(forest):
+    with pytest.raises(InputError, match="0 sample"):
+        forest.predict(FRAME[:0])
+
+
 def test_counts_calls_and_rows(forest):
     calls, rows = forest.calls, forest.rows
 
@@ -284,7 +289,6 @@ def test_inspect_tells_all_that_is_known(folder):
 @pytest.mark.parametrize(
     ("start", "name"),
     [
-        (b"\x08\x08\x12\x07skl2onnx", "ONNX"),
         (b"CBM1\0\0", "CatBoost"),
         (b"PK\x03\x04....schema.json", "skops"),
         (b"PK\x03\x04....archive/data.pkl", "PyTorch"),
@@ -312,13 +316,15 @@ def test_other_formats_are_known_by_their_content(start, name):
         (b'{"learner":{"attributes":{}}}', "XGBoost"),
         (b"{L\0\0\0\0\0\0\0\7learner{", "XGBoost"),
         (b"tree\nversion=v4\n", "LightGBM"),
+        (b"\x08\x08\x12\x07skl2onnx", "ONNX"),
+        (b"\x08\x08\x3a\x07", "ONNX"),
     ],
 )
-def test_boosted_trees_are_known_by_their_content(start, name):
+def test_formats_that_cannot_execute_are_known_by_their_content(start, name):
     facts, model = examine(start)
 
     assert facts["format"] == name
-    assert facts["why"].startswith(f"a{'n' * (name == 'XGBoost')} {name} file that cannot be read")
+    assert facts["why"].startswith(f"a{'n' * (name != 'LightGBM')} {name} file that cannot be read")
     assert model is None
 
 

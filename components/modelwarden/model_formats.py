@@ -32,6 +32,12 @@ def _lightgbm(data: bytes) -> "Loaded":
     return load(data)
 
 
+def _onnx(data: bytes) -> "Loaded":
+    from modelwarden.model_onnx import load
+
+    return load(data)
+
+
 @dataclass(frozen=True)
 class Format:
     """A model format: how to know it by its content, and how to load it where that is safe."""
@@ -50,9 +56,12 @@ def _zipped(member: bytes) -> Callable[[bytes], bool]:
 
 
 ZLIB = tuple(bytes([0x78, level]) for level in (0x01, 0x5E, 0x9C, 0xDA))
+ONNX_FIELDS = tuple(bytes([tag]) for tag in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42))
+"""What may follow an ONNX file's version: the producer, and whatever else a writer puts first."""
+
 FORMATS = (
     Format("pickle", _starts(*(bytes([0x80, protocol]) for protocol in range(6))), _unpickled),
-    Format("ONNX", lambda data: data[:1] == b"\x08" and data[2:3] == b"\x12"),
+    Format("ONNX", lambda data: data[:1] == b"\x08" and data[2:3] in ONNX_FIELDS, _onnx),
     Format("XGBoost", lambda data: data[:1] == b"{" and b"learner" in data[:4096], _xgboost),
     Format("LightGBM", _starts(b"tree\nversion="), _lightgbm),
     Format("CatBoost", _starts(b"CBM1")),
