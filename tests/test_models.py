@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import re
 import signal
 import sys
 import tempfile
@@ -18,12 +19,17 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PolynomialFeatures
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    SplineTransformer,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from malicious import MARKER, Call, corpus_file, joblib_bytes, stored
@@ -290,7 +296,6 @@ def test_inspect_tells_all_that_is_known(folder):
     ("start", "name"),
     [
         (b"CBM1\0\0", "CatBoost"),
-        (b"PK\x03\x04....schema.json", "skops"),
         (b"PK\x03\x04....archive/data.pkl", "PyTorch"),
         (b"PK\x03\x04....config.json", "Keras"),
         (b"PK\x03\x04....x.npy", "numpy"),
@@ -363,17 +368,25 @@ def test_a_memory_bomb_is_stopped(folder):
 # --- models that misbehave ------------------------------------------------------------------------
 
 
-def wandering_tree(**child):
-    """Return a tree whose first node has children of our choice."""
-    model = DecisionTreeClassifier(max_depth=3).fit(FRAME, LABELS)
-    state = model.tree_.__getstate__()
-    for name, number in child.items():
-        state["nodes"][name][0] = number
-    model.tree_.__setstate__(state)
+def crashing():
+    """Return a model that makes scipy's compiled code read far outside of its arrays."""
+    model = make_pipeline(SplineTransformer(), LogisticRegression()).fit(FRAME, LABELS)
+    model[0].bsplines_[0].k = 10**9
     return model
 
 
-ENDLESS = wandering_tree(left_child=0, right_child=0)
+def endless():
+    """Return committees of committees that all ask the same hundred members."""
+    model = LogisticRegression().fit(FRAME, LABELS)
+    for _ in range(5):
+        committee = VotingClassifier([("a", LogisticRegression())], voting="soft")
+        committee.fit(FRAME, LABELS)
+        committee.estimators, committee.estimators_ = [("a", None)] * 100, [model] * 100
+        model = committee
+    return model
+
+
+ENDLESS = endless()
 
 
 def ask(folder, model, frame=FRAME, call="predict", **limits):
@@ -386,9 +399,9 @@ def ask(folder, model, frame=FRAME, call="predict", **limits):
 
 
 def test_a_crash_is_named(folder):
-    crashing = wandering_tree(left_child=2**50, right_child=2**50)
+    said = ask(folder, crashing())
 
-    assert ask(folder, crashing) == "none: the model process was killed by SIGSEGV while predicting"
+    assert re.fullmatch(r"none: the model process was killed by SIG\w+ while predicting", said)
 
 
 def test_a_model_that_hangs_is_stopped_and_leaves_nothing_behind(folder, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -25,6 +26,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.utils import all_estimators
 
 from malicious import CORPUS, FORGERIES, MARKER, Call, corpus_file, joblib_bytes
+from modelwarden import skops_file
 from modelwarden.unpickling import MAX_REFUSED, Refused, load
 
 RNG = np.random.default_rng(0)
@@ -153,8 +155,8 @@ def fitted(name):
     return model.fit(X, several if name in SEVERAL_OUTPUTS else one)
 
 
-def same(data, before, table=X):
-    after = load(data).model
+def same(data, before, table=X, read=load):
+    after = read(data).model
     assert type(after) is type(before)
     np.testing.assert_array_equal(after.predict(table), before.predict(table))
     if hasattr(before, "predict_proba"):
@@ -170,6 +172,7 @@ def test_every_classifier_of_sklearn_predicts_the_same(name):
 
     same(joblib_bytes(model), model)
     same(pickle.dumps(model), model)
+    same(skops.io.dumps(model), model, read=skops_file.load)
 
 
 COLUMNS = ColumnTransformer(
@@ -198,12 +201,14 @@ def test_pipelines_predict_the_same(name):
     model = PIPELINES[name].fit(table, Y)
 
     same(joblib_bytes(model), model, table)
+    same(skops.io.dumps(model), model, table, read=skops_file.load)
 
 
 def test_a_text_model_may_have_any_word_in_its_vocabulary():
     model = make_pipeline(TfidfVectorizer(), MultinomialNB()).fit(TEXTS, Y)
 
     same(joblib_bytes(model), model, TEXTS)
+    same(skops.io.dumps(model), model, TEXTS, read=skops_file.load)
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -38,6 +38,12 @@ def _onnx(data: bytes) -> "Loaded":
     return load(data)
 
 
+def _skops(data: bytes) -> "Loaded":
+    from modelwarden.skops_file import load
+
+    return load(data)
+
+
 @dataclass(frozen=True)
 class Format:
     """A model format: how to know it by its content, and how to load it where that is safe."""
@@ -65,7 +71,7 @@ FORMATS = (
     Format("XGBoost", lambda data: data[:1] == b"{" and b"learner" in data[:4096], _xgboost),
     Format("LightGBM", _starts(b"tree\nversion="), _lightgbm),
     Format("CatBoost", _starts(b"CBM1")),
-    Format("skops", _zipped(b"schema.json")),
+    Format("skops", _zipped(b"schema.json"), _skops),
     Format("PyTorch", _zipped(b"data.pkl")),
     Format("Keras", _zipped(b"config.json")),
     Format("numpy", lambda data: _starts(b"\x93NUMPY")(data) or _zipped(b".npy")(data)),
