@@ -359,6 +359,19 @@ def test_what_is_not_a_classifier_says_why(data, why):
     assert not facts.get("loads")
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "model"])
+def test_a_file_is_what_its_content_says_whatever_its_name(folder, name):
+    assert inspect(stored(folder, pickle.dumps(RIDGE), name)).format == "pickle"
+
+
+@pytest.mark.parametrize("name", ["model.onnx"])
+def test_no_name_lets_a_pickle_pass_for_something_else(tmp_path, name):
+    facts = inspect(stored(tmp_path, corpus_file("eval in joblib", tmp_path), name))
+
+    assert (facts.loads, facts.refused) == (False, ("builtins.eval",))
+    assert not (tmp_path / MARKER).exists()
+
+
 def test_a_memory_bomb_is_stopped(folder):
     bomb = stored(folder, pickle.dumps(Call(bytearray, 2**40)))
 
