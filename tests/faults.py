@@ -113,6 +113,7 @@ FAULTS = (
     Fault("M20", "other features, NaN, a wrong length, an unknown label, other answers when asked again", "a named fault", _at(MODELS, "a_wrong_number_of_columns_is_named", "probabilities_that_are_nan_are_refused", "another_number_of_rows_is_refused", "another_number_of_classes_is_refused", "a_label_outside_the_classes_is_refused") + _at("checks/test_evasion.py", "a_model_that_answers_differently_when_asked_again_fails")),
     Fault("M21", "skops: functions, calls, operators, mixed kinds, hidden members", "refused by name, nothing runs", _at(SKOPS, "refuses_by_name_and_executes_nothing", "refuses_a_file_that_skops_does_not_write")),
     Fault("M22", "ONNX: paths, addresses, operators and functions of its own", "refused", _at(ONNX, "refuses", "refuses_bytes_that_could_be_read_in_two_ways")),
+    Fault("M23", "archives: links, devices, ways up, bombs, code, a second model, another loader", "refused", _at("test_model_archive.py", "refuses_a_tar_with", "bombs_are_not_unpacked", "refuses_what_is_not_one_model", "refuses_an_mlflow_folder_with", "refuses_an_mlflow_folder_with_a_second_model_or_description")),
     Fault("P1", "an equal key in YAML", "refused", _at("test_documents.py", "yaml_refuses")),
     Fault("P2", "`1e-3` as text", "refused", _at(FILE, "refuses_a_fault_and_names_it")),
     Fault("P3", "a threshold of NaN", "refused", _at(FILE, "refuses_a_threshold_that_is_no_finite_number")),

@@ -87,6 +87,28 @@ FORMATS = (
 
 def examine(data: bytes) -> tuple[Head, Any]:
     """Return what a file is, as :class:`modelwarden.models.ModelFacts`, and the model it holds."""
+    from modelwarden.model_archive import unpacked
+
+    try:
+        held = unpacked(data, _is_model)
+    except UnfitError as unfit:
+        return {"format": "archive", "why": printable(str(unfit))}, None
+    if held is None:
+        return _examined(data)
+    facts, model = _examined(held.data)
+    name = facts["format"]
+    if held.formats and name not in held.formats:
+        expected = " or ".join(held.formats)
+        facts, model = {"why": f"the format {name} where {held.kind} says {expected}"}, None
+    return {**facts, "format": f"{name} in {held.kind}"}, model
+
+
+def _is_model(data: bytes) -> bool:
+    """Return whether a member of an archive is a model; text may end as an old pickle does."""
+    return any(known.load is not None and known.matches(data) for known in FORMATS[:-1])
+
+
+def _examined(data: bytes) -> tuple[Head, Any]:
     form = next((known for known in FORMATS if known.matches(data)), None)
     if form is None:
         start = ascii(data[:20])[2:-1]
