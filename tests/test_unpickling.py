@@ -129,6 +129,14 @@ def test_what_is_no_pickle_is_an_unpickling_error(data):
         load(data)
 
 
+@pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("xz", 3), ("bz2", 3)])
+def test_a_model_with_something_behind_its_end_is_refused(compress):
+    data = joblib_bytes(LogisticRegression().fit(X, Y), compress=compress)
+
+    with pytest.raises(pickle.UnpicklingError):
+        load(data + b"PK\x03\x04")
+
+
 def test_no_truncation_of_a_model_loads_or_raises_anything_else():
     data = joblib_bytes(LogisticRegression().fit(X, Y))
 

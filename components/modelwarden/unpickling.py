@@ -18,13 +18,13 @@ process that may die (:mod:`modelwarden.model_child`), never in one that holds k
 """
 
 import bz2
-import gzip
 import io
 import lzma
 import pickle
 import re
 import sys
 import warnings
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,6 @@ from types import FunctionType
 from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
-from joblib.compressor import BinaryZlibFile
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from numpy._core.multiarray import scalar
 from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
@@ -47,12 +46,15 @@ from modelwarden.model_parts import is_looked_at, unsound
 MAX_REFUSED = 100
 """Names that are listed before reading stops."""
 
-COMPRESSIONS: Mapping[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-    b"\x5d\x00\x00": lzma.LZMAFile,
-    **{bytes([0x78, level]): BinaryZlibFile for level in (0x01, 0x5E, 0x9C, 0xDA)},
+MAX_UNPACKED = 1 << 32
+"""Bytes that a compressed file may hold; the process's own memory limit comes first."""
+
+COMPRESSIONS: Mapping[bytes, Callable[[], Any]] = {
+    b"\x1f\x8b": partial(zlib.decompressobj, 31),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\x00": lzma.LZMADecompressor,
+    b"\x5d\x00\x00": lzma.LZMADecompressor,
+    **{bytes([0x78, level]): zlib.decompressobj for level in (0x01, 0x5E, 0x9C, 0xDA)},
 }
 """How joblib compresses, by first bytes."""
 
@@ -100,13 +102,16 @@ def load(data: bytes) -> Loaded:
     pickle.UnpicklingError
         If it cannot be read for another reason.
     """
-    opener = next((COMPRESSIONS[magic] for magic in COMPRESSIONS if data.startswith(magic)), None)
-    seen = Seen(joblib=opener is not None)
+    magic = next((magic for magic in COMPRESSIONS if data.startswith(magic)), None)
+    seen = Seen(joblib=magic is not None)
     try:
-        stream = io.BufferedReader(opener(io.BytesIO(data))) if opener else io.BytesIO(data)
+        content, is_whole = (data, True) if magic is None else _decompressed(data, magic)
+        stream = io.BytesIO(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = _Unpickler(stream, seen).load()
+            if stream.read(1) or not is_whole:  # others might take the rest for the model
+                raise pickle.UnpicklingError("something behind its end")
         for part in unsound(seen.parts):
             seen.refuse(f"state of {title(part)}")
     except Refused as refused:
@@ -117,6 +122,16 @@ def load(data: bytes) -> Loaded:
     if seen.refused:
         raise Refused(tuple(seen.refused))
     return Loaded(model, "joblib" if seen.joblib else "pickle", seen.sklearn)
+
+
+def _decompressed(data: bytes, magic: bytes) -> tuple[bytes, bool]:
+    """Return what was compressed, and whether nothing is missing or behind it.
+
+    joblib's own reader never ends on some files.
+    """
+    machine = COMPRESSIONS[magic]()
+    content: bytes = machine.decompress(data, MAX_UNPACKED)
+    return content, machine.eof and not machine.unused_data
 
 
 # --- names ----------------------------------------------------------------------------------------
