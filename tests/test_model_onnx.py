@@ -23,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from malicious import stored
+from modelwarden import onnx_file
 from modelwarden.errors import InputError
 from modelwarden.model_formats import UnfitError, examine
 from modelwarden.models import ModelFacts, Predictor, inspect
@@ -84,13 +85,20 @@ def test_predicts_what_the_converted_model_does(name, labels, zipmap):
 
 
 @pytest.mark.parametrize("zipmap", [True, False])
-def test_scores_do_not_pass_for_probabilities(zipmap):
-    model = RidgeClassifier().fit(X, TEXT)
+@pytest.mark.parametrize("labels", [TEXT, NUMBERS], ids=["two", "three"])
+def test_scores_do_not_pass_for_probabilities(labels, zipmap):
+    model = RidgeClassifier().fit(X, labels)
 
     copy = loaded(converted(model, zipmap))
 
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
     assert not hasattr(copy, "predict_proba")
+
+
+def test_a_file_that_is_too_large_is_not_read(monkeypatch):
+    monkeypatch.setattr(onnx_file, "MAX_BYTES", 100)
+
+    assert "100 are allowed" in why(PROTO)
 
 
 def test_answers_from_a_process_of_its_own(tmp_path):
@@ -144,6 +152,18 @@ def test_float64_reaches_a_model_that_asks_for_it():
 
     wide = X.astype(float) + 1e-9
     np.testing.assert_array_equal(copy.predict(wide), model.predict(wide))
+
+
+def test_probabilities_are_in_the_order_of_their_own_map():
+    proto = onnx.ModelProto()
+    proto.CopyFrom(PROTO)
+    (maps,) = [node for node in proto.graph.node if node.op_type == "ZipMap"]
+    maps.attribute[0].strings[:] = [b"yes", b"no"]
+
+    copy = loaded(proto)
+
+    assert copy.classes_.tolist() == ["yes", "no"]
+    np.testing.assert_allclose(copy.predict_proba(X), LINEAR.predict_proba(X), atol=1e-6)
 
 
 def test_is_known_without_a_producer():
