@@ -1,4 +1,4 @@
-"""The attacks on evidence, approvals and policies that we know, and the tests that try them.
+"""The faults of storage and the attacks on evidence, models and policies that we know, and the tests that try them.
 
 ``python tests/faults.py`` runs those tests and writes ``docs/faults.md``.
 """
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs/faults.md"
 HEAD = """\
 # Faults and attacks that are tried
 
-Written by `python tests/faults.py`, which runs the tests that it names. E: evidence and approvals; P: policies.
+Written by `python tests/faults.py`, which runs the tests that it names. F: storage and processes; E: evidence and approvals; M: model files; P: policies.
 
 {passed} of {whole} cases pass.
 
@@ -41,7 +41,29 @@ def _at(file: str, *names: str) -> tuple[str, ...]:
 SIGNING, POLICY, CHAIN = "test_signing.py", "test_policy.py", "jobs/test_chain.py"
 APPROVALS, EVIDENCE, FILE = "jobs/test_approvals.py", "test_evidence.py", "test_policy_file.py"
 SECURITY_KEYS = "jobs/test_security_keys.py"
+STORE, DEATHS, UNPICKLING = "test_store.py", "jobs/test_model_faults.py", "test_unpickling.py"
+MODELS, SKOPS, ONNX = "test_models.py", "test_skops_file.py", "test_model_onnx.py"
 FAULTS = (
+    Fault("F1", "500 before a write", "retried", _at(STORE, "f1_a_500_before_the_write")),
+    Fault("F2", "500 after a write", "found to be written; what somebody else wrote is a conflict", _at(STORE, "f2_a_500_after_the_write_is_found_to_be_written", "f2_a_500_after_the_write_of_another_is_a_conflict")),
+    Fault("F3", "reset before a write", "retried", _at(STORE, "f3_a_reset_before_the_write")),
+    Fault("F4", "reset after a write", "found to be written", _at(STORE, "f4_a_reset_after_the_write")),
+    Fault("F5", "timeout after a write", "found to be written", _at(STORE, "f5_a_timeout_after_the_write")),
+    Fault("F6", "a burst of 503", "retried; one that stays is a fault to try later", _at(STORE, "f6_a_burst_of_503", "f6_a_store_that_stays_overloaded_may_be_tried_later")),
+    Fault("F7", "409", "retried; one that stays is a fault to try later", _at(STORE, "f7_a_409_is_tried_again", "f7_a_409_that_stays_may_be_tried_later")),
+    Fault("F8", "403", "action and resource are named, no retry", _at(STORE, "f8_a_403_names_action_and_resource_and_is_not_retried")),
+    Fault("F9", "404", "the object is named", _at(STORE, "f9_a_missing_object_is_named")),
+    Fault("F10", "a body that is cut off", "read again, then refused", _at(STORE, "f10_f11_a_broken_body_is_read_again", "f10_f11_a_body_that_stays_broken_is_refused")),
+    Fault("F11", "a bit that flips on the way", "read or sent again, then refused", _at(STORE, "f10_f11_a_broken_body_is_read_again", "f10_f11_a_body_that_stays_broken_is_refused", "f11_an_upload_that_was_damaged_is_sent_again")),
+    Fault("F12", "an empty 200, a login page", "no answer", _at(STORE, "f12_an_empty_200_is_no_answer", "f12_a_login_page_is_no_store")),
+    Fault("F13", "a request that arrives twice", "written once", _at(STORE, "f13_a_request_that_arrives_twice")),
+    Fault("F14", "SIGKILL at each request and file operation", "a rerun ends the same", _at(STORE, "f14_killed_at_a_request_a_rerun_ends_the_same", "f14_killed_at_any_file_operation_a_rerun_ends_the_same")),
+    Fault("F15", "two runs race on one decision", "one wins, the other is told", _at(STORE, "f15_of_two_runs_that_decide_one_wins")),
+    Fault("F16", "an object overwritten between check and deploy", "refused by digest", _at(STORE, "f16_an_object_that_changed_is_refused", "f16_an_object_that_was_overwritten_between_check_and_deploy")),
+    Fault("F17", "a full disk", "a fault that says so", _at(STORE, "a_full_disk_is_a_store_error")),
+    Fault("F20", "a store without write-once", "refused before anything is decided", _at(STORE, "f20_a_store_that_ignores_write_once_is_refused", "f20_a_store_that_knows_write_once_now_and_then_is_refused", "f20_a_store_without_write_once_is_refused")),
+    Fault("F22", "the kernel kills a model's process", "a fault, no evidence", _at(DEATHS, "f22_a_model_that_is_killed_has_not_passed") + _at(CHAIN, "denies_when_a_step_was_skipped")),
+    Fault("F23", "a check crashes", "a fault, no evidence, the gate denies", _at(DEATHS, "f23_a_check_that_crashes_gives_no_evidence") + _at(CHAIN, "denies_when_a_step_was_skipped")),
     Fault("E1", "each bit of the payload flipped", "refused", _at(SIGNING, "every_flipped_bit_of_payload_and_signature_is_refused")),
     Fault("E2", "each bit of the signature flipped", "refused", _at(SIGNING, "every_flipped_bit_of_payload_and_signature_is_refused", "every_flipped_bit_of_an_ed25519_signature_is_refused")),
     Fault("E3", "another payloadType", "refused", _at(SIGNING, "refuses_another_payload_type")),
@@ -72,6 +94,29 @@ FAULTS = (
     Fault("E28", "a revoked key", "counts no more", _at(APPROVALS, "what_a_revoked_key_signed_no_longer_counts", "a_person_who_left_the_trust_file_does_not_count")),
     Fault("E29", "a security key's answer, replayed for another decision", "refused", _at(SECURITY_KEYS, "an_answer_is_worth_nothing_for_another_decision")),
     Fault("E30", "the desk says that it saw a second factor that never was", "does not count where a security key is asked for", _at(SECURITY_KEYS, "the_desk_cannot_stand_in_for_a_security_key", "a_code_does_not_replace_an_answer")),
+    Fault("M1", "os.system, in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M2", "subprocess, in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M3", "eval, in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M4", "exec, in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M5", "a method by name (methodcaller), in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M6", "a script (runpy, timeit), in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M7", "joblib.load, in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M8", "numpy.load, in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M9", "pandas.read_pickle, in a pickle", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M10", "the same in joblib files", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M11", "the same in compressed joblib files", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M12", "a dotted name", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M13", "a file that runs before it breaks off", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M14", "protocol 0, opcodes INST and OBJ", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
+    Fault("M15", "a pickle in an array of objects; memory as objects", "refused", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing") + _at(UNPICKLING, "refuses_forgeries_that_need_no_forbidden_name")),
+    Fault("M16", "memory bombs, zip bombs", "refused", _at(MODELS, "a_memory_bomb_is_stopped", "too_much_memory_is_named") + _at(SKOPS, "a_bomb_is_not_unpacked")),
+    Fault("M17", "flipped bytes, children and features out of range", "refused, or the process dies alone", _at(MODELS, "the_parent_survives_damaged_forests", "a_crash_is_named") + _at("test_model_parts.py", "refuses") + _at(ONNX, "flipped_bytes_are_read_or_refused")),
+    Fault("M18", "a prediction that never ends", "stopped, nothing is left behind", _at(MODELS, "a_model_that_hangs_is_stopped_and_leaves_nothing_behind")),
+    Fault("M19", "a wrong extension", "the content counts", _at(MODELS, "a_file_is_what_its_content_says_whatever_its_name", "no_name_lets_a_pickle_pass_for_something_else")),
+    Fault("M20", "other features, NaN, a wrong length, an unknown label, other answers when asked again", "a named fault", _at(MODELS, "a_wrong_number_of_columns_is_named", "probabilities_that_are_nan_are_refused", "another_number_of_rows_is_refused", "another_number_of_classes_is_refused", "a_label_outside_the_classes_is_refused") + _at("checks/test_evasion.py", "a_model_that_answers_differently_when_asked_again_fails")),
+    Fault("M21", "skops: functions, calls, operators, mixed kinds, hidden members", "refused by name, nothing runs", _at(SKOPS, "refuses_by_name_and_executes_nothing", "refuses_a_file_that_skops_does_not_write")),
+    Fault("M22", "ONNX: paths, addresses, operators and functions of its own", "refused", _at(ONNX, "refuses", "refuses_bytes_that_could_be_read_in_two_ways")),
+    Fault("M23", "archives: links, devices, ways up, bombs, code, a second model, another loader", "refused", _at("test_model_archive.py", "refuses_a_tar_with", "bombs_are_not_unpacked", "refuses_what_is_not_one_model", "refuses_an_mlflow_folder_with", "refuses_an_mlflow_folder_with_a_second_model_or_description")),
     Fault("P1", "an equal key in YAML", "refused", _at("test_documents.py", "yaml_refuses")),
     Fault("P2", "`1e-3` as text", "refused", _at(FILE, "refuses_a_fault_and_names_it")),
     Fault("P3", "a threshold of NaN", "refused", _at(FILE, "refuses_a_threshold_that_is_no_finite_number")),

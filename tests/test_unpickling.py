@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -25,6 +26,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.utils import all_estimators
 
 from malicious import CORPUS, FORGERIES, MARKER, Call, corpus_file, joblib_bytes
+from modelwarden import skops_file
 from modelwarden.unpickling import MAX_REFUSED, Refused, load
 
 RNG = np.random.default_rng(0)
@@ -127,6 +129,14 @@ def test_what_is_no_pickle_is_an_unpickling_error(data):
         load(data)
 
 
+@pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("xz", 3), ("bz2", 3)])
+def test_a_model_with_something_behind_its_end_is_refused(compress):
+    data = joblib_bytes(LogisticRegression().fit(X, Y), compress=compress)
+
+    with pytest.raises(pickle.UnpicklingError):
+        load(data + b"PK\x03\x04")
+
+
 def test_no_truncation_of_a_model_loads_or_raises_anything_else():
     data = joblib_bytes(LogisticRegression().fit(X, Y))
 
@@ -153,8 +163,8 @@ def fitted(name):
     return model.fit(X, several if name in SEVERAL_OUTPUTS else one)
 
 
-def same(data, before, table=X):
-    after = load(data).model
+def same(data, before, table=X, read=load):
+    after = read(data).model
     assert type(after) is type(before)
     np.testing.assert_array_equal(after.predict(table), before.predict(table))
     if hasattr(before, "predict_proba"):
@@ -170,6 +180,7 @@ def test_every_classifier_of_sklearn_predicts_the_same(name):
 
     same(joblib_bytes(model), model)
     same(pickle.dumps(model), model)
+    same(skops.io.dumps(model), model, read=skops_file.load)
 
 
 COLUMNS = ColumnTransformer(
@@ -198,12 +209,14 @@ def test_pipelines_predict_the_same(name):
     model = PIPELINES[name].fit(table, Y)
 
     same(joblib_bytes(model), model, table)
+    same(skops.io.dumps(model), model, table, read=skops_file.load)
 
 
 def test_a_text_model_may_have_any_word_in_its_vocabulary():
     model = make_pipeline(TfidfVectorizer(), MultinomialNB()).fit(TEXTS, Y)
 
     same(joblib_bytes(model), model, TEXTS)
+    same(skops.io.dumps(model), model, TEXTS, read=skops_file.load)
 
 
 @pytest.mark.parametrize("protocol", range(6))

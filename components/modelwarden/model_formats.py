@@ -32,6 +32,18 @@ def _lightgbm(data: bytes) -> "Loaded":
     return load(data)
 
 
+def _onnx(data: bytes) -> "Loaded":
+    from modelwarden.model_onnx import load
+
+    return load(data)
+
+
+def _skops(data: bytes) -> "Loaded":
+    from modelwarden.skops_file import load
+
+    return load(data)
+
+
 @dataclass(frozen=True)
 class Format:
     """A model format: how to know it by its content, and how to load it where that is safe."""
@@ -50,13 +62,16 @@ def _zipped(member: bytes) -> Callable[[bytes], bool]:
 
 
 ZLIB = tuple(bytes([0x78, level]) for level in (0x01, 0x5E, 0x9C, 0xDA))
+ONNX_FIELDS = tuple(bytes([tag]) for tag in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42))
+"""What may follow an ONNX file's version: the producer, and whatever else a writer puts first."""
+
 FORMATS = (
     Format("pickle", _starts(*(bytes([0x80, protocol]) for protocol in range(6))), _unpickled),
-    Format("ONNX", lambda data: data[:1] == b"\x08" and data[2:3] == b"\x12"),
+    Format("ONNX", lambda data: data[:1] == b"\x08" and data[2:3] in ONNX_FIELDS, _onnx),
     Format("XGBoost", lambda data: data[:1] == b"{" and b"learner" in data[:4096], _xgboost),
     Format("LightGBM", _starts(b"tree\nversion="), _lightgbm),
     Format("CatBoost", _starts(b"CBM1")),
-    Format("skops", _zipped(b"schema.json")),
+    Format("skops", _zipped(b"schema.json"), _skops),
     Format("PyTorch", _zipped(b"data.pkl")),
     Format("Keras", _zipped(b"config.json")),
     Format("numpy", lambda data: _starts(b"\x93NUMPY")(data) or _zipped(b".npy")(data)),
@@ -72,6 +87,28 @@ FORMATS = (
 
 def examine(data: bytes) -> tuple[Head, Any]:
     """Return what a file is, as :class:`modelwarden.models.ModelFacts`, and the model it holds."""
+    from modelwarden.model_archive import unpacked
+
+    try:
+        held = unpacked(data, _is_model)
+    except UnfitError as unfit:
+        return {"format": "archive", "why": printable(str(unfit))}, None
+    if held is None:
+        return _examined(data)
+    facts, model = _examined(held.data)
+    name = facts["format"]
+    if held.formats and name not in held.formats:
+        expected = " or ".join(held.formats)
+        facts, model = {"why": f"the format {name} where {held.kind} says {expected}"}, None
+    return {**facts, "format": f"{name} in {held.kind}"}, model
+
+
+def _is_model(data: bytes) -> bool:
+    """Return whether a member of an archive is a model; text may end as an old pickle does."""
+    return any(known.load is not None and known.matches(data) for known in FORMATS[:-1])
+
+
+def _examined(data: bytes) -> tuple[Head, Any]:
     form = next((known for known in FORMATS if known.matches(data)), None)
     if form is None:
         start = ascii(data[:20])[2:-1]

@@ -19,7 +19,8 @@ Head = dict[str, Any]
 def send(pipe: io.RawIOBase, head: Head, body: Any = b"") -> None:
     """Write one message; `body` is any contiguous buffer."""
     text = json.dumps(head).encode()
-    payload = memoryview(body).cast("B") if len(body) else memoryview(b"")
+    payload = memoryview(body)
+    payload = payload.cast("B") if payload.nbytes else memoryview(b"")  # no row cannot be cast
     for part in (LENGTHS.pack(len(text), len(payload)) + text, payload):
         rest = memoryview(part)
         while rest:

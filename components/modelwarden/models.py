@@ -33,7 +33,9 @@ class ModelFacts:
     Parameters
     ----------
     format : str
-        ``joblib``, ``pickle``, the name of a format that is not supported yet, or ``unknown``.
+        ``joblib``, ``pickle``, ``skops``, ``XGBoost``, ``LightGBM`` or ``ONNX``, with ``in tar`` or
+        ``in MLflow`` behind it where it was packed; the name of a format that is not supported yet;
+        ``archive`` for one that is not fit; or ``unknown``.
     loads : bool
         Whether it loads as a classifier.
     refused : tuple of str

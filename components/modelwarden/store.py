@@ -62,7 +62,7 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 4.0, 60.0, 4
 REPEATS, PAUSE_SECONDS = 5, 0.05
 """How often this module tries what botocore does not repeat; the first pause, which doubles."""
 
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18  # stays in the cache between being read, hashed and written
 
 _OWN = ".modelwarden-"  # names of the probe and of unfinished files; never listed
 _URIS = "s3://bucket/key, file:///path or a local path"
@@ -416,7 +416,7 @@ class _S3Object:
         with closing(answer["Body"]) as body:
             _refuse_more(self.uri, answer.get("ContentLength", 0), max_bytes)
             try:
-                while chunk := body.read(CHUNK_BYTES):
+                while chunk := body.read(4 * CHUNK_BYTES):
                     yield chunk
             except (BotoCoreError, HTTPError) as error:
                 broken = ("the whole, undamaged object", _line(error), "try again")

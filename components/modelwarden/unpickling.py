@@ -18,13 +18,13 @@ process that may die (:mod:`modelwarden.model_child`), never in one that holds k
 """
 
 import bz2
-import gzip
 import io
 import lzma
 import pickle
 import re
 import sys
 import warnings
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,23 +35,26 @@ from types import FunctionType
 from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
-from joblib.compressor import BinaryZlibFile
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from numpy._core.multiarray import scalar
 from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
+
+from modelwarden.model_parts import is_looked_at, unsound
 
 MAX_REFUSED = 100
 """Names that are listed before reading stops."""
 
-COMPRESSIONS: Mapping[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-    b"\x5d\x00\x00": lzma.LZMAFile,
-    **{bytes([0x78, level]): BinaryZlibFile for level in (0x01, 0x5E, 0x9C, 0xDA)},
+MAX_UNPACKED = 1 << 32
+"""Bytes that a compressed file may hold; the process's own memory limit comes first."""
+
+COMPRESSIONS: Mapping[bytes, Callable[[], Any]] = {
+    b"\x1f\x8b": partial(zlib.decompressobj, 31),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\x00": lzma.LZMADecompressor,
+    b"\x5d\x00\x00": lzma.LZMADecompressor,
+    **{bytes([0x78, level]): zlib.decompressobj for level in (0x01, 0x5E, 0x9C, 0xDA)},
 }
 """How joblib compresses, by first bytes."""
 
@@ -99,14 +102,18 @@ def load(data: bytes) -> Loaded:
     pickle.UnpicklingError
         If it cannot be read for another reason.
     """
-    opener = next((COMPRESSIONS[magic] for magic in COMPRESSIONS if data.startswith(magic)), None)
-    seen = _Seen(joblib=opener is not None)
+    magic = next((magic for magic in COMPRESSIONS if data.startswith(magic)), None)
+    seen = Seen(joblib=magic is not None)
     try:
-        stream = io.BufferedReader(opener(io.BytesIO(data))) if opener else io.BytesIO(data)
+        content, is_whole = (data, True) if magic is None else _decompressed(data, magic)
+        stream = io.BytesIO(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = _Unpickler(stream, seen).load()
-        _check_indices(seen)
+            if stream.read(1) or not is_whole:  # others might take the rest for the model
+                raise pickle.UnpicklingError("something behind its end")
+        for part in unsound(seen.parts):
+            seen.refuse(f"state of {title(part)}")
     except Refused as refused:
         raise Refused(tuple(seen.refused) or refused.names) from None
     except Exception as error:
@@ -115,6 +122,16 @@ def load(data: bytes) -> Loaded:
     if seen.refused:
         raise Refused(tuple(seen.refused))
     return Loaded(model, "joblib" if seen.joblib else "pickle", seen.sklearn)
+
+
+def _decompressed(data: bytes, magic: bytes) -> tuple[bytes, bool]:
+    """Return what was compressed, and whether nothing is missing or behind it.
+
+    joblib's own reader never ends on some files.
+    """
+    machine = COMPRESSIONS[magic]()
+    content: bytes = machine.decompress(data, MAX_UNPACKED)
+    return content, machine.eof and not machine.unused_data
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -207,6 +224,16 @@ def _number_or_ufunc(module: str, name: str) -> Any:
     return found if isinstance(found, np.ufunc) else None
 
 
+def allowed(module: str, name: str) -> Any:
+    """Return what a file may name; None for everything else."""
+    try:
+        if f"{module}.{name}" in NAMED:
+            return vars(import_module(module)).get(name)
+        return _number_or_ufunc(module, name) or _sklearn(module, name)
+    except (ImportError, ValueError):
+        return None  # there is no such module
+
+
 # --- calls ----------------------------------------------------------------------------------------
 
 
@@ -252,7 +279,8 @@ def _partial(function: object) -> partial[Any]:
     return partial(cast("Callable[..., Any]", function))
 
 
-def _plain_object(cls: Any, base: type, state: object) -> object:
+def plain_object(cls: Any, base: type, state: object) -> object:
+    """Return an object of a class, made without its ``__init__``."""
     _refuse_unless(base is object and state is None, "call of copyreg._reconstructor")
     return cls.__new__(cls)
 
@@ -267,7 +295,7 @@ MAKERS: Mapping[str, Callable[..., Any]] = {
     "builtins.slice": slice,
     "_codecs.encode": _latin1,
     "collections.OrderedDict": lambda: OrderedDict(),
-    "copyreg._reconstructor": _plain_object,
+    "copyreg._reconstructor": plain_object,
     "functools.partial": _partial,
     "numpy.dtype": _dtype,
     "numpy.core.multiarray._reconstruct": _empty_array,
@@ -284,7 +312,7 @@ MAKERS: Mapping[str, Callable[..., Any]] = {
 # --- states ---------------------------------------------------------------------------------------
 
 
-class _Bunch(Bunch):  # type: ignore[misc]
+class SoundBunch(Bunch):  # type: ignore[misc]
     """A bunch whose keys, which Python reads as attributes, are checked like attributes."""
 
     def __setitem__(self, key: object, value: object) -> None:
@@ -330,7 +358,7 @@ def _is_array(state: Any) -> bool:
     return type(elements) is list and len(elements) == prod(shape)
 
 
-def _is_sound(instance: Any, state: Any) -> bool:
+def is_sound(instance: Any, state: Any) -> bool:
     """Return whether `state` may be written into `instance`.
 
     An array gets its state once: a second one would free memory that others look at.
@@ -344,7 +372,7 @@ def _is_sound(instance: Any, state: Any) -> bool:
         return state[0] is instance.func and state[3] is None
     if kind.__module__ in INTERNAL and type(state) is tuple:
         return hasattr(kind, "__setstate__")
-    known = kind is _Bunch or kind.__module__.startswith(("sklearn.", "scipy."))
+    known = kind is SoundBunch or kind.__module__.startswith(("sklearn.", "scipy."))
     return known and _is_plain(state)
 
 
@@ -368,24 +396,15 @@ def _finished(dtype: np.dtype[Any], state: Any) -> np.dtype[Any]:
 # --- the machine ----------------------------------------------------------------------------------
 
 
-def _check_indices(seen: "_Seen") -> None:
-    """Refuse sparse matrices that point outside themselves: scipy's compiled code would follow."""
-    for matrix in seen.sparse:
-        try:
-            matrix.check_format(full_check=True)
-        except ValueError:
-            seen.refuse(f"state of {_title(matrix)}")
-
-
 @dataclass
-class _Seen:
+class Seen:
     """What a file and the pickles inside it have shown so far."""
 
     joblib: bool
     sklearn: str = ""
     refused: dict[str, None] = field(default_factory=dict)
     callable: set[int] = field(default_factory=lambda: {id(maker) for maker in MAKERS.values()})
-    sparse: list[Any] = field(default_factory=list)
+    parts: list[Any] = field(default_factory=list)
 
     def refuse(self, what: str) -> Any:
         """Note what was refused, in printable characters."""
@@ -438,7 +457,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         }
     )
 
-    def __init__(self, stream: BinaryIO, seen: _Seen) -> None:
+    def __init__(self, stream: BinaryIO, seen: Seen) -> None:
         super().__init__("", stream, ensure_native_byte_order=True)
         self.seen = seen
 
@@ -454,17 +473,14 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
             self.seen.joblib = True
             return _Array
         if full == "sklearn.utils._bunch.Bunch":
-            return _Bunch
+            return SoundBunch
         found = MAKERS.get(full) or self._imported(module, name)
         return self.seen.refuse(full) if found is None else found
 
     def _imported(self, module: str, name: str) -> Any:
-        try:
-            if f"{module}.{name}" in NAMED:
-                return vars(import_module(module)).get(name)
-            found = _number_or_ufunc(module, name) or _sklearn(module, name)
-        except (ImportError, ValueError):
-            return None  # there is no such module
+        found = allowed(module, name)
+        if f"{module}.{name}" in NAMED:
+            return found
         if found is not None and (module in COMPILED or not isinstance(found, (type, np.ufunc))):
             self.seen.callable.add(id(found))
         return found
@@ -477,7 +493,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         elif id(maker) in self.seen.callable and type(args) is tuple:
             self.append(maker(*args))
         else:
-            self.append(self.seen.refuse(f"call of {_title(maker)}"))
+            self.append(self.seen.refuse(f"call of {title(maker)}"))
 
     dispatch[pickle.REDUCE[0]] = load_reduce
 
@@ -487,9 +503,9 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         if cls is INERT:
             self.append(INERT)
         elif isinstance(cls, type) and args == ():
-            self.append(_plain_object(cls, object, None))
+            self.append(plain_object(cls, object, None))
         else:
-            self.append(self.seen.refuse(f"call of {_title(cls)}"))
+            self.append(self.seen.refuse(f"call of {title(cls)}"))
 
     dispatch[pickle.NEWOBJ[0]] = load_newobj
 
@@ -504,7 +520,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
     def load_build(self) -> None:
         """Write a state into an object."""
         state, instance = self.stack[-1], self.stack[-2]
-        if instance is not INERT and _is_sound(instance, state):
+        if instance is not INERT and is_sound(instance, state):
             self._note(instance, state)
             super().load_build()
             return
@@ -512,7 +528,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         if isinstance(instance, np.dtype):
             self._replace(instance, _finished(instance, state))
         elif instance is not INERT:
-            self.seen.refuse(f"state of {_title(instance)}")
+            self.seen.refuse(f"state of {title(instance)}")
 
     dispatch[pickle.BUILD[0]] = load_build
 
@@ -526,10 +542,11 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         version = state.get("_sklearn_version") if isinstance(instance, BaseEstimator) else None
         if isinstance(version, str):
             self.seen.sklearn = ascii(version)[1:-1][:20]
-        if sparse.issparse(instance):
-            self.seen.sparse.append(instance)
+        if is_looked_at(instance):
+            self.seen.parts.append(instance)
 
 
-def _title(thing: object) -> str:
+def title(thing: object) -> str:
+    """Return the name of a class or function, or of the class of anything else."""
     named = thing if isinstance(thing, (type, FunctionType)) else type(thing)
     return f"{named.__module__}.{named.__qualname__}"

@@ -10,11 +10,12 @@ MAX_LISTED = 50
 
 PROMISE = (
     "The file was read in a process of its own, and nothing that it asks for was run: it may name "
-    "only scikit-learn's own classes and a short list of functions that cannot do harm."
+    "only scikit-learn's own classes and a short list of functions that cannot do harm, or is in a "
+    "format that holds only numbers, which were checked."
 )
 LIMIT = (
-    "Not covered: memory errors in the compiled code of numpy, scipy and scikit-learn, and a model "
-    "that gives wrong answers on purpose."
+    "Not covered: memory errors in the compiled code of numpy, scipy, scikit-learn and what runs "
+    "other formats, and a model that gives wrong answers on purpose."
 )
 
 
