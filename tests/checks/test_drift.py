@@ -154,6 +154,17 @@ def test_columns_that_no_longer_move_together(reference, folder):
     assert any(test == "correlation" and name in columns for test, columns in found)
 
 
+def test_rows_that_stand_apart_though_no_column_shows_it(reference, folder):
+    """Each value of theirs is usual; all of them together are not."""
+    batch = rows(1000, 1)
+    names = [f"c{i}" for i in range(7)]
+    ends = batch[names].quantile([0.004, 0.996]).to_numpy()
+    chosen = np.random.default_rng(0).integers(2, size=(60, 7))
+    batch.loc[:59, names] = ends[chosen, np.arange(7)]
+
+    assert ("lone rows", "") in alerts(judge(batch, reference, folder), "security")
+
+
 def test_gaps(reference, folder):
     batch = rows(1000, 1)
     batch.loc[:99, "c5"] = np.nan

@@ -53,8 +53,6 @@ class Found:
     @cached_property
     def safe(self) -> int:
         """The most queries that are safe; 0 where a copy is as good without any."""
-        if self.is_public:
-            return 0
         return self.study.safe(self.asked.limit, self.asked.outputs)
 
     def fidelity(self, outputs: str) -> float:
