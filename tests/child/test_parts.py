@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from malicious import joblib_bytes
-from modelwarden.model_formats import examine
+from modelwarden.child.formats import examine
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))

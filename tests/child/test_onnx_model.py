@@ -23,11 +23,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from malicious import stored
-from modelwarden import onnx_file
+from modelwarden.child import onnx_file
+from modelwarden.child.formats import UnfitError, examine
+from modelwarden.child.onnx_file import read
 from modelwarden.errors import InputError
-from modelwarden.model_formats import UnfitError, examine
 from modelwarden.models import ModelFacts, Predictor, inspect
-from modelwarden.onnx_file import read
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4)).astype(np.float32)

@@ -18,8 +18,8 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from malicious import MARKER, Call, stored
-from modelwarden import skops_file
-from modelwarden.model_formats import examine
+from modelwarden.child import skops_file
+from modelwarden.child.formats import examine
 from modelwarden.models import Predictor, inspect
 
 X = np.random.default_rng(0).normal(size=(60, 3))

@@ -17,8 +17,8 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from malicious import MARKER, corpus_file, joblib_bytes, stored
-from modelwarden import model_archive
-from modelwarden.model_formats import examine
+from modelwarden.child import archive
+from modelwarden.child.formats import examine
 from modelwarden.models import Predictor
 
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -199,8 +199,8 @@ def test_refuses_a_tar_that_is_cut_off():
 
 
 def test_bombs_are_not_unpacked(monkeypatch):
-    monkeypatch.setattr(model_archive, "MAX_BYTES", 1 << 16)
-    monkeypatch.setattr(model_archive, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(archive, "MAX_BYTES", 1 << 16)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 5)
     big, many = ("a.txt", bytes(1 << 17)), [(f"{n}.txt", b"") for n in range(6)]
 
     assert "a tar of more than" in why(tarred(GOOD, big))
