@@ -169,6 +169,10 @@ TARS = {
     "a backslash": (info("..\\x.txt"), "leads elsewhere"),
     "a folder above": (info("../up", type=tarfile.DIRTYPE), "leads elsewhere"),
     "a name that moves the cursor": (info("\x1b[2J.txt"), "leads elsewhere"),
+    "a sparse file": (
+        info("x.txt", pax_headers={"GNU.sparse.map": "0,9", "GNU.sparse.size": "9"}),
+        "no plain file",
+    ),
     "code": (info("code/inference.py"), "neither its model nor a note"),
     "a library": (info("lib.so"), "neither its model nor a note"),
 }
@@ -216,6 +220,9 @@ FOLDER = {
     "another loader": (
         described().replace(b"mlflow.sklearn", b"os"), "the loader_module 'os'"),
     "another path": (described(python="    model_path: notes.txt"), "the model_path 'notes.txt'"),
+    "other data": (described(python="    data: notes.txt"), "the data 'notes.txt'"),
+    "another pickle": (
+        described(python="    pickled_model: notes.txt"), "the pickled_model 'notes.txt'"),
     "another class": (described(own="    model_class: os.abort"), "of the class 'os.abort'"),
     "no model": (described(place="other.pkl"), "without its pickled_model, 'other.pkl'"),
     "a way up": (described(place="../../model.pkl"), "without its pickled_model"),
@@ -250,6 +257,13 @@ def test_refuses_an_mlflow_folder_with_a_second_model_or_description():
     assert "2 MLflow models" in why(
         zipped(("MLmodel", described()), ("a/MLmodel", described()), model)
     )
+
+
+def test_refuses_an_mlflow_folder_that_describes_something_else():
+    described_note = ("MLmodel", described(place="notes.txt"))
+    data = zipped(described_note, ("notes.txt", b"a"), ("model.pkl", MODELS["pickle"]))
+
+    assert "does not hold its model alone" in why(data)
 
 
 def test_refuses_a_zip_with_a_link():

@@ -298,6 +298,20 @@ def test_other_models_say_why():
     )
 
 
+def test_several_inputs_must_be_a_column_each():
+    pair = helper.make_tensor_value_info("pair", TensorProto.FLOAT, [None, 2])
+
+    assert "not a column each" in why(changed(lambda proto: proto.graph.input.append(pair)))
+
+
+def test_classes_must_differ():
+    def twice(proto):
+        (maps,) = [node for node in proto.graph.node if node.op_type == "ZipMap"]
+        maps.attribute[0].strings[:] = [b"yes", b"yes"]
+
+    assert "does not name its classes" in why(changed(twice))
+
+
 def test_a_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
 

@@ -97,8 +97,6 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         (shares,) = self._session.run(self._outputs[1:], self._fed(table))
         if isinstance(shares, list):  # ZipMap makes a dict of each row
             labels = self.classes_.tolist()
-            if any(len(row) != len(labels) for row in shares):
-                raise InputError("model", f"probabilities of {len(labels)} classes", "others")
             shares = [[row[label] for label in labels] for row in shares]
         return np.asarray(shares, dtype=np.float64)
 

@@ -145,7 +145,7 @@ def _schema(text: bytes) -> tuple[dict[str, Any], set[str]]:
 
     schema = json.loads(text.decode(), object_pairs_hook=unique)
     told = schema.get("protocol") if isinstance(schema, dict) else None
-    if told != PROTOCOL or isinstance(told, bool):
+    if told != PROTOCOL:
         fix = "save it again with the current skops"
         raise ValueError(f"protocol {told!r:.20}; only {PROTOCOL} is supported: {fix}")
     return schema, used
