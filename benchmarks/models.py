@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from malicious import CORPUS, corpus_file
-from modelwarden.model_formats import examine
+from modelwarden.child.formats import examine
 from modelwarden.model_process import _environment
 from modelwarden.models import Predictor, inspect
 from modelwarden.store import Connection, File, Store

@@ -162,7 +162,7 @@ class Target:
     @cached_property
     def structure(self) -> Structure:
         """What the model is made of, checked on all rows."""
-        from modelwarden.model_structure import structure_of
+        from modelwarden.child.structure import structure_of
 
         structure = structure_of(_taken(self.model, self.name))
         agrees = structure.agrees(self.frame, self.truth)
@@ -196,11 +196,11 @@ def _taken(model: Any, name: str) -> Any:
     """Return what can be taken apart: of boosters what is read from their file."""
     if name not in ("XGB", "LGBM"):
         return model
-    from modelwarden import model_lightgbm, model_xgboost
+    from modelwarden.child import lightgbm_model, xgboost_model
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.ubj" if name == "XGB" else "model.txt")
         saved = model if name == "XGB" else model.booster_
         saved.save_model(path)
         body = path.read_bytes()
-    return (model_xgboost if name == "XGB" else model_lightgbm).load(body).model
+    return (xgboost_model if name == "XGB" else lightgbm_model).load(body).model

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from modelwarden.model_structure import UnsupportedError, structure_of
+from modelwarden.child.structure import UnsupportedError, structure_of
 from modelwarden.models import ModelFacts
 from modelwarden.store import File
 from modelwarden.tables import Table

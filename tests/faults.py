@@ -41,8 +41,8 @@ def _at(file: str, *names: str) -> tuple[str, ...]:
 SIGNING, POLICY, CHAIN = "test_signing.py", "test_policy.py", "jobs/test_chain.py"
 APPROVALS, EVIDENCE, FILE = "jobs/test_approvals.py", "test_evidence.py", "test_policy_file.py"
 SECURITY_KEYS = "jobs/test_security_keys.py"
-STORE, DEATHS, UNPICKLING = "test_store.py", "jobs/test_model_faults.py", "test_unpickling.py"
-MODELS, SKOPS, ONNX = "test_models.py", "test_skops_file.py", "test_model_onnx.py"
+STORE, DEATHS, UNPICKLING = "test_store.py", "jobs/test_model_faults.py", "child/test_unpickling.py"
+MODELS, SKOPS, ONNX = "test_models.py", "child/test_skops_file.py", "child/test_onnx_model.py"
 FAULTS = (
     Fault("F1", "500 before a write", "retried", _at(STORE, "f1_a_500_before_the_write")),
     Fault("F2", "500 after a write", "found to be written; what somebody else wrote is a conflict", _at(STORE, "f2_a_500_after_the_write_is_found_to_be_written", "f2_a_500_after_the_write_of_another_is_a_conflict")),
@@ -110,13 +110,13 @@ FAULTS = (
     Fault("M14", "protocol 0, opcodes INST and OBJ", "refused by name, nothing runs", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing")),
     Fault("M15", "a pickle in an array of objects; memory as objects", "refused", _at(UNPICKLING, "the_corpus_executes_when_loaded_without_care", "refuses_the_corpus_and_executes_nothing") + _at(UNPICKLING, "refuses_forgeries_that_need_no_forbidden_name")),
     Fault("M16", "memory bombs, zip bombs", "refused", _at(MODELS, "a_memory_bomb_is_stopped", "too_much_memory_is_named") + _at(SKOPS, "a_bomb_is_not_unpacked")),
-    Fault("M17", "flipped bytes, children and features out of range", "refused, or the process dies alone", _at(MODELS, "the_parent_survives_damaged_forests", "a_crash_is_named") + _at("test_model_parts.py", "refuses") + _at(ONNX, "flipped_bytes_are_read_or_refused")),
+    Fault("M17", "flipped bytes, children and features out of range", "refused, or the process dies alone", _at(MODELS, "the_parent_survives_damaged_forests", "a_crash_is_named") + _at("child/test_parts.py", "refuses") + _at(ONNX, "flipped_bytes_are_read_or_refused")),
     Fault("M18", "a prediction that never ends", "stopped, nothing is left behind", _at(MODELS, "a_model_that_hangs_is_stopped_and_leaves_nothing_behind")),
     Fault("M19", "a wrong extension", "the content counts", _at(MODELS, "a_file_is_what_its_content_says_whatever_its_name", "no_name_lets_a_pickle_pass_for_something_else")),
     Fault("M20", "other features, NaN, a wrong length, an unknown label, other answers when asked again", "a named fault", _at(MODELS, "a_wrong_number_of_columns_is_named", "probabilities_that_are_nan_are_refused", "another_number_of_rows_is_refused", "another_number_of_classes_is_refused", "a_label_outside_the_classes_is_refused") + _at("checks/test_evasion.py", "a_model_that_answers_differently_when_asked_again_fails")),
     Fault("M21", "skops: functions, calls, operators, mixed kinds, hidden members", "refused by name, nothing runs", _at(SKOPS, "refuses_by_name_and_executes_nothing", "refuses_a_file_that_skops_does_not_write")),
     Fault("M22", "ONNX: paths, addresses, operators and functions of its own", "refused", _at(ONNX, "refuses", "refuses_bytes_that_could_be_read_in_two_ways")),
-    Fault("M23", "archives: links, devices, ways up, bombs, code, a second model, another loader", "refused", _at("test_model_archive.py", "refuses_a_tar_with", "bombs_are_not_unpacked", "refuses_what_is_not_one_model", "refuses_an_mlflow_folder_with", "refuses_an_mlflow_folder_with_a_second_model_or_description")),
+    Fault("M23", "archives: links, devices, ways up, bombs, code, a second model, another loader", "refused", _at("child/test_archive.py", "refuses_a_tar_with", "bombs_are_not_unpacked", "refuses_what_is_not_one_model", "refuses_an_mlflow_folder_with", "refuses_an_mlflow_folder_with_a_second_model_or_description")),
     Fault("P1", "an equal key in YAML", "refused", _at("test_documents.py", "yaml_refuses")),
     Fault("P2", "`1e-3` as text", "refused", _at(FILE, "refuses_a_fault_and_names_it")),
     Fault("P3", "a threshold of NaN", "refused", _at(FILE, "refuses_a_threshold_that_is_no_finite_number")),

@@ -8,7 +8,7 @@ from picklescan.scanner import scan_file_path
 from sklearn.linear_model import LogisticRegression
 
 from malicious import CORPUS, MARKER, PAYLOADS, corpus_file, joblib_bytes
-from modelwarden.model_formats import examine
+from modelwarden.child.formats import examine
 
 
 @pytest.fixture(scope="module")

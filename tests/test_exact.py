@@ -22,9 +22,9 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
+from modelwarden.child.formats import examine
+from modelwarden.child.structure import structure_of
 from modelwarden.exact import certify, nearest
-from modelwarden.model_formats import examine
-from modelwarden.model_structure import structure_of
 from modelwarden.space.rules import Rules
 from modelwarden.space.table import Space
 from modelwarden.trees import veritas

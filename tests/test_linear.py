@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from modelwarden.child.structure import structure_of
 from modelwarden.linear import nearest
-from modelwarden.model_structure import structure_of
 from modelwarden.space.points import Candidates
 from modelwarden.space.rules import Rules
 from modelwarden.space.table import Space

@@ -33,8 +33,8 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 
 from malicious import MARKER, Call, corpus_file, joblib_bytes, stored
+from modelwarden.child.formats import examine
 from modelwarden.errors import InputError
-from modelwarden.model_formats import examine
 from modelwarden.model_process import Limits
 from modelwarden.models import ModelFacts, Predictor, inspect
 

@@ -1,6 +1,6 @@
 """Run a model in a process of its own, bounded, and without anything that is worth stealing.
 
-The process (:mod:`modelwarden.model_child`) gets a file, tables, and nothing else: no credentials,
+The process (:mod:`modelwarden.child.main`) gets a file, tables, and nothing else: no credentials,
 no network where the system allows to take it away, bounded memory and time. It can crash, hang or
 lie; it cannot write into the parent, which reads only numbers from it.
 """
@@ -91,7 +91,7 @@ class Process(Generic[Facts]):
     python : str
         The interpreter; it needs ModelWarden and the model's libraries.
     job : dict
-        What :mod:`modelwarden.model_child` is told besides: what to load, and what for.
+        What :mod:`modelwarden.child.main` is told besides: what to load, and what for.
     read : callable
         Turns what the process says after loading into `facts`, or raises TypeError or ValueError.
 
@@ -121,7 +121,7 @@ class Process(Generic[Facts]):
         self._errors = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the caller's interpreter, our module
-                [self._python, "-P", "-m", "modelwarden.model_child"],
+                [self._python, "-P", "-m", "modelwarden.child.main"],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

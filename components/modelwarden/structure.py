@@ -1,6 +1,6 @@
 """What a model is made of: how columns become features, and weights or trees over them.
 
-The model's own process takes it apart (:mod:`modelwarden.model_structure`); here it is checked and
+The model's own process takes it apart (:mod:`modelwarden.child.structure`); here it is checked and
 computed with. Whoever proves something about it compares its labels with the model's first.
 """
 

@@ -65,7 +65,7 @@ def kill_children():
         for task in Path("/proc/self/task").glob("*/children"):
             with suppress(OSError):
                 for child in task.read_text().split():
-                    if b"model_child" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    if b"modelwarden.child" in Path(f"/proc/{child}/cmdline").read_bytes():
                         os.kill(int(child), signal.SIGKILL)
                         return
         time.sleep(0.01)

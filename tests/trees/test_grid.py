@@ -4,7 +4,7 @@ import pytest
 from scipy import sparse
 from sklearn.tree import DecisionTreeClassifier
 
-from modelwarden.model_structure import structure_of
+from modelwarden.child.structure import structure_of
 from modelwarden.space.rules import Rules
 from modelwarden.space.table import Space
 from modelwarden.structure import Encoding, Structure, Unit

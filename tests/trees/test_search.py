@@ -4,7 +4,7 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 
-from modelwarden.model_structure import structure_of
+from modelwarden.child.structure import structure_of
 from modelwarden.trees.duel import Duel
 from modelwarden.trees.ensemble import Trees
 from modelwarden.trees.grid import Lines

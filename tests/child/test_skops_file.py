@@ -18,8 +18,8 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from malicious import MARKER, Call, stored
-from modelwarden import skops_file
-from modelwarden.model_formats import examine
+from modelwarden.child import skops_file
+from modelwarden.child.formats import examine
 from modelwarden.models import Predictor, inspect
 
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -149,6 +149,18 @@ HOSTILE = {
             "kwds": mapping(), "namespace": text(None),
         },
     ),
+    "a partial function with attributes": lambda m: node(
+        "PartialNode", "functools.partial",
+        content={
+            "func": node("FunctionNode", "numpy.log1p"), "args": arguments(),
+            "kwds": mapping(), "namespace": mapping(__array_interface__=text(1)),
+        },
+    ),
+    "a function that makes objects": lambda m: node(
+        "FunctionNode", "sklearn.neighbors._kd_tree.newObj"
+    ),
+    "a class as a function": lambda m: node("FunctionNode", "sklearn.svm._classes.SVC"),
+    "an object of Python's": lambda m: node("ObjectNode", "builtins.object"),
     "a partial class by number": lambda m: several(
         "ListNode", "builtins.list",
         node("TypeNode", "sklearn.svm._classes.SVC", __id__=7),
@@ -271,6 +283,21 @@ def test_refuses_a_file_that_skops_does_not_write(name):
     made, expected = FORGED[name]
 
     assert expected in why(made())
+
+
+def test_a_number_is_one_number():
+    held = node("NdArrayNode", "numpy.float64", type="numpy", file="a.npy")
+
+    facts, model = examine(rezipped(attribute(held), same, **{"a.npy": npy(X)}))
+
+    assert model is None
+    assert facts["refused"] == ("call of numpy.float64",)
+
+
+def test_too_many_members_are_not_read(monkeypatch):
+    monkeypatch.setattr(skops_file, "MAX_MEMBERS", 3)
+
+    assert "which is too much" in why(DATA)
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch):

@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from modelwarden.lightgbm_file import Content, Tree, read
-from modelwarden.model_boosters import (
+from modelwarden.child.boosters import (
     BoostedClassifier,
     Floats,
     Integers,
     Mask,
     numbers,
 )
-from modelwarden.model_formats import UnfitError
-from modelwarden.model_structure import Columns, UnsupportedError
-from modelwarden.model_trees import above
+from modelwarden.child.formats import UnfitError
+from modelwarden.child.lightgbm_file import Content, Tree, read
+from modelwarden.child.structure import Columns, UnsupportedError
+from modelwarden.child.trees import above
+from modelwarden.child.unpickling import Loaded
 from modelwarden.trees.ensemble import Trees
-from modelwarden.unpickling import Loaded
 
 DEFAULT_LEFT, ZERO_IS_MISSING = 2, 1
 ZERO = float(np.float32(1e-35))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwarden.model_boosters import (
+from modelwarden.child.boosters import (
     MAX_FEATURES,
     Floats,
     Forest,
@@ -21,7 +21,7 @@ from modelwarden.model_boosters import (
     Mask,
     followed,
 )
-from modelwarden.model_formats import UnfitError
+from modelwarden.child.formats import UnfitError
 from modelwarden.trees.ensemble import LEAF
 
 BY_SET = 1

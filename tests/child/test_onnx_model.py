@@ -23,11 +23,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from malicious import stored
-from modelwarden import onnx_file
+from modelwarden.child import onnx_file
+from modelwarden.child.formats import UnfitError, examine
+from modelwarden.child.onnx_file import read
 from modelwarden.errors import InputError
-from modelwarden.model_formats import UnfitError, examine
 from modelwarden.models import ModelFacts, Predictor, inspect
-from modelwarden.onnx_file import read
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4)).astype(np.float32)
@@ -296,6 +296,20 @@ def test_other_models_say_why():
     assert "no label but tensor(float)" in why(
         helper.make_model(graph, opset_imports=opset, ir_version=10)
     )
+
+
+def test_several_inputs_must_be_a_column_each():
+    pair = helper.make_tensor_value_info("pair", TensorProto.FLOAT, [None, 2])
+
+    assert "not a column each" in why(changed(lambda proto: proto.graph.input.append(pair)))
+
+
+def test_classes_must_differ():
+    def twice(proto):
+        (maps,) = [node for node in proto.graph.node if node.op_type == "ZipMap"]
+        maps.attribute[0].strings[:] = [b"yes", b"yes"]
+
+    assert "does not name its classes" in why(changed(twice))
 
 
 def test_a_missing_library_names_the_extra(monkeypatch):

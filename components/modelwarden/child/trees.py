@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelwarden.model_boosters import booster_trees
-from modelwarden.model_structure import Columns, UnsupportedError
+from modelwarden.child.boosters import booster_trees
+from modelwarden.child.structure import Columns, UnsupportedError
 from modelwarden.trees.ensemble import LEAF, Trees
 
 Floats = npt.NDArray[np.float64]

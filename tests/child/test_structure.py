@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from modelwarden.model_structure import UnsupportedError, structure_of
+from modelwarden.child.structure import UnsupportedError, structure_of
 from modelwarden.structure import pack, unpack
 
 N_ROWS = 400

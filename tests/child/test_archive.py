@@ -17,8 +17,8 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from malicious import MARKER, corpus_file, joblib_bytes, stored
-from modelwarden import model_archive
-from modelwarden.model_formats import examine
+from modelwarden.child import archive
+from modelwarden.child.formats import examine
 from modelwarden.models import Predictor
 
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -169,6 +169,10 @@ TARS = {
     "a backslash": (info("..\\x.txt"), "leads elsewhere"),
     "a folder above": (info("../up", type=tarfile.DIRTYPE), "leads elsewhere"),
     "a name that moves the cursor": (info("\x1b[2J.txt"), "leads elsewhere"),
+    "a sparse file": (
+        info("x.txt", pax_headers={"GNU.sparse.map": "0,9", "GNU.sparse.size": "9"}),
+        "no plain file",
+    ),
     "code": (info("code/inference.py"), "neither its model nor a note"),
     "a library": (info("lib.so"), "neither its model nor a note"),
 }
@@ -199,8 +203,8 @@ def test_refuses_a_tar_that_is_cut_off():
 
 
 def test_bombs_are_not_unpacked(monkeypatch):
-    monkeypatch.setattr(model_archive, "MAX_BYTES", 1 << 16)
-    monkeypatch.setattr(model_archive, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(archive, "MAX_BYTES", 1 << 16)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 5)
     big, many = ("a.txt", bytes(1 << 17)), [(f"{n}.txt", b"") for n in range(6)]
 
     assert "a tar of more than" in why(tarred(GOOD, big))
@@ -216,6 +220,9 @@ FOLDER = {
     "another loader": (
         described().replace(b"mlflow.sklearn", b"os"), "the loader_module 'os'"),
     "another path": (described(python="    model_path: notes.txt"), "the model_path 'notes.txt'"),
+    "other data": (described(python="    data: notes.txt"), "the data 'notes.txt'"),
+    "another pickle": (
+        described(python="    pickled_model: notes.txt"), "the pickled_model 'notes.txt'"),
     "another class": (described(own="    model_class: os.abort"), "of the class 'os.abort'"),
     "no model": (described(place="other.pkl"), "without its pickled_model, 'other.pkl'"),
     "a way up": (described(place="../../model.pkl"), "without its pickled_model"),
@@ -250,6 +257,13 @@ def test_refuses_an_mlflow_folder_with_a_second_model_or_description():
     assert "2 MLflow models" in why(
         zipped(("MLmodel", described()), ("a/MLmodel", described()), model)
     )
+
+
+def test_refuses_an_mlflow_folder_that_describes_something_else():
+    described_note = ("MLmodel", described(place="notes.txt"))
+    data = zipped(described_note, ("notes.txt", b"a"), ("model.pkl", MODELS["pickle"]))
+
+    assert "does not hold its model alone" in why(data)
 
 
 def test_refuses_a_zip_with_a_link():

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelwarden.model_formats import UnfitError
+from modelwarden.child.formats import UnfitError
 
 MAX_BYTES = 1 << 30
 MAX_OPERATORS = 100_000

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelwarden import ubjson
-from modelwarden.model_boosters import (
+from modelwarden.child import ubjson
+from modelwarden.child.boosters import (
     MAX_FEATURES,
     Floats,
     Forest,
@@ -23,7 +23,7 @@ from modelwarden.model_boosters import (
     Mask,
     followed,
 )
-from modelwarden.model_formats import UnfitError
+from modelwarden.child.formats import UnfitError
 
 CATEGORIES = "an XGBoost model with categories, which are not supported; encode them as numbers"
 OBJECTIVES = ("binary:logistic", "multi:softprob", "multi:softmax")

@@ -14,7 +14,7 @@ states
 
 A refused name becomes an inert object and reading goes on, so that all refused names are known at
 the end. Nobody can promise that compiled code survives every number in a model's arrays: load in a
-process that may die (:mod:`modelwarden.model_child`), never in one that holds keys.
+process that may die (:mod:`modelwarden.child.main`), never in one that holds keys.
 """
 
 import bz2
@@ -41,7 +41,7 @@ from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 
-from modelwarden.model_parts import is_looked_at, unsound
+from modelwarden.child.parts import is_looked_at, unsound
 
 MAX_REFUSED = 100
 """Names that are listed before reading stops."""

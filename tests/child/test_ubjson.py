@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from modelwarden.ubjson import MAX_DEPTH, read, write
+from modelwarden.child.ubjson import MAX_DEPTH, read, write
 
 SIZE = b"L\0\0\0\0\0\0\0"
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelwarden.child.formats import UnfitError
 from modelwarden.documents import read_yaml
 from modelwarden.errors import PolicyError
-from modelwarden.model_formats import UnfitError
 
 MAX_BYTES = 1 << 30
 MAX_MEMBERS = 1000

@@ -9,11 +9,11 @@ import pytest
 import xgboost
 
 from malicious import stored
-from modelwarden import ubjson
+from modelwarden.child import ubjson
+from modelwarden.child.boosters import LEAF, booster_trees, followed
+from modelwarden.child.formats import UnfitError, examine
+from modelwarden.child.structure import UnsupportedError, structure_of
 from modelwarden.errors import InputError
-from modelwarden.model_boosters import LEAF, booster_trees, followed
-from modelwarden.model_formats import UnfitError, examine
-from modelwarden.model_structure import UnsupportedError, structure_of
 from modelwarden.models import Predictor
 
 N_ROWS = 1000

@@ -3,7 +3,7 @@
 A skops file is a zip: a tree of nodes in ``schema.json``, each with the name of what it is, and
 arrays beside it. skops itself asks its user which names to trust, and then lets a file call them.
 Here each kind of node can be one thing only; which names a file may use, and which states, is
-decided by :mod:`modelwarden.unpickling`. skops need not be installed.
+decided by :mod:`modelwarden.child.unpickling`. skops need not be installed.
 """
 
 import io
@@ -20,9 +20,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from modelwarden.model_formats import UnfitError
-from modelwarden.model_parts import is_looked_at, unsound
-from modelwarden.unpickling import (
+from modelwarden.child.formats import UnfitError
+from modelwarden.child.parts import is_looked_at, unsound
+from modelwarden.child.unpickling import (
     COMPILED,
     INERT,
     NAMED,
@@ -145,7 +145,7 @@ def _schema(text: bytes) -> tuple[dict[str, Any], set[str]]:
 
     schema = json.loads(text.decode(), object_pairs_hook=unique)
     told = schema.get("protocol") if isinstance(schema, dict) else None
-    if told != PROTOCOL or isinstance(told, bool):
+    if told != PROTOCOL:
         fix = "save it again with the current skops"
         raise ValueError(f"protocol {told!r:.20}; only {PROTOCOL} is supported: {fix}")
     return schema, used

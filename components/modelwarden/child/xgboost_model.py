@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from modelwarden import ubjson
-from modelwarden.model_boosters import BoostedClassifier, numbers
-from modelwarden.model_formats import UnfitError
-from modelwarden.model_structure import Columns
+from modelwarden.child import ubjson
+from modelwarden.child.boosters import BoostedClassifier, numbers
+from modelwarden.child.formats import UnfitError
+from modelwarden.child.structure import Columns
+from modelwarden.child.unpickling import Loaded
+from modelwarden.child.xgboost_file import Content, read
 from modelwarden.trees.ensemble import Trees
-from modelwarden.unpickling import Loaded
-from modelwarden.xgboost_file import Content, read
 
 NO_PARENT = 2**31 - 1
 

@@ -3,7 +3,7 @@
 The compiled libraries believe what a file says about its trees: a child's number that is out of
 range is an address. So each file is read here first, its trees are followed from their roots, and
 the library gets a document that was written anew from what is known to be sound
-(:mod:`modelwarden.model_xgboost`, :mod:`modelwarden.model_lightgbm`).
+(:mod:`modelwarden.child.xgboost_model`, :mod:`modelwarden.child.lightgbm_model`).
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from modelwarden.child.formats import UnfitError
+from modelwarden.child.structure import Columns
 from modelwarden.errors import InputError
-from modelwarden.model_formats import UnfitError
-from modelwarden.model_structure import Columns
 from modelwarden.trees.ensemble import LEAF, MAX_NODES, Trees
 
 Floats = npt.NDArray[np.float64]
@@ -71,7 +71,7 @@ class BoostedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def booster_trees(model: BoostedClassifier, columns: Columns) -> tuple[Columns, Trees]:
-    """Take a booster apart; an entry of :data:`modelwarden.model_trees.TREES`."""
+    """Take a booster apart; an entry of :data:`modelwarden.child.trees.TREES`."""
     return model.taken_apart(columns)
 
 

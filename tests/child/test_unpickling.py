@@ -26,8 +26,8 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.utils import all_estimators
 
 from malicious import CORPUS, FORGERIES, MARKER, Call, corpus_file, joblib_bytes
-from modelwarden import skops_file
-from modelwarden.unpickling import MAX_REFUSED, Refused, load
+from modelwarden.child import skops_file
+from modelwarden.child.unpickling import MAX_REFUSED, Refused, load
 
 RNG = np.random.default_rng(0)
 X = np.abs(RNG.normal(size=(60, 4)))

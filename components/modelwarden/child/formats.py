@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from modelwarden.model_messages import Head, brief, printable
 
 if TYPE_CHECKING:
-    from modelwarden.unpickling import Loaded
+    from modelwarden.child.unpickling import Loaded
 
 
 class UnfitError(Exception):
@@ -15,31 +15,31 @@ class UnfitError(Exception):
 
 
 def _unpickled(data: bytes) -> "Loaded":
-    from modelwarden.unpickling import load
+    from modelwarden.child.unpickling import load
 
     return load(data)
 
 
 def _xgboost(data: bytes) -> "Loaded":
-    from modelwarden.model_xgboost import load
+    from modelwarden.child.xgboost_model import load
 
     return load(data)
 
 
 def _lightgbm(data: bytes) -> "Loaded":
-    from modelwarden.model_lightgbm import load
+    from modelwarden.child.lightgbm_model import load
 
     return load(data)
 
 
 def _onnx(data: bytes) -> "Loaded":
-    from modelwarden.model_onnx import load
+    from modelwarden.child.onnx_model import load
 
     return load(data)
 
 
 def _skops(data: bytes) -> "Loaded":
-    from modelwarden.skops_file import load
+    from modelwarden.child.skops_file import load
 
     return load(data)
 
@@ -87,7 +87,7 @@ FORMATS = (
 
 def examine(data: bytes) -> tuple[Head, Any]:
     """Return what a file is, as :class:`modelwarden.models.ModelFacts`, and the model it holds."""
-    from modelwarden.model_archive import unpacked
+    from modelwarden.child.archive import unpacked
 
     try:
         held = unpacked(data, _is_model)
@@ -117,7 +117,7 @@ def _examined(data: bytes) -> tuple[Head, Any]:
     if form.load is None:
         why = f"a model in the format {form.name}, which is not supported yet"
         return {"format": form.name, "why": why}, None
-    from modelwarden.unpickling import Refused
+    from modelwarden.child.unpickling import Refused
 
     try:
         loaded = form.load(data)

@@ -1,6 +1,6 @@
 """What runs in a model's own process: limits first, then the bytes, then questions and answers.
 
-Started by :mod:`modelwarden.model_process` as ``python -m modelwarden.model_child`` with one of two
+Started by :mod:`modelwarden.model_process` as ``python -m modelwarden.child.main`` with one of two
 jobs: to answer for a fitted model, or to fit an estimator again and again.
 """
 
@@ -19,8 +19,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+from modelwarden.child.formats import examine
 from modelwarden.errors import InputError
-from modelwarden.model_formats import examine
 from modelwarden.model_messages import Head, brief, receive, send
 
 MAX_FILES = 256
@@ -44,7 +44,7 @@ class Answers:
         return {}, self._answer(request, body)
 
     def _structure(self) -> tuple[Head, Any]:
-        from modelwarden.model_structure import UnsupportedError, structure_of
+        from modelwarden.child.structure import UnsupportedError, structure_of
         from modelwarden.structure import pack
 
         try:

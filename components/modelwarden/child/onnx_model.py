@@ -9,12 +9,12 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
+from modelwarden.child.boosters import MAX_FEATURES, numbers
+from modelwarden.child.formats import UnfitError
+from modelwarden.child.onnx_file import Content, read
+from modelwarden.child.unpickling import Loaded
 from modelwarden.errors import InputError
-from modelwarden.model_boosters import MAX_FEATURES, numbers
-from modelwarden.model_formats import UnfitError
 from modelwarden.model_messages import brief
-from modelwarden.onnx_file import Content, read
-from modelwarden.unpickling import Loaded
 
 KINDS: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -97,8 +97,6 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         (shares,) = self._session.run(self._outputs[1:], self._fed(table))
         if isinstance(shares, list):  # ZipMap makes a dict of each row
             labels = self.classes_.tolist()
-            if any(len(row) != len(labels) for row in shares):
-                raise InputError("model", f"probabilities of {len(labels)} classes", "others")
             shares = [[row[label] for label in labels] for row in shares]
         return np.asarray(shares, dtype=np.float64)
 

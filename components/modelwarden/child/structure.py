@@ -31,7 +31,7 @@ def structure_of(model: Any) -> Structure:
     UnsupportedError
         If a part of it is neither affine, nor linear, nor made of trees.
     """
-    from modelwarden.model_trees import TREES
+    from modelwarden.child.trees import TREES
 
     steps, estimator = _unwrapped(model)
     columns = _start(model)

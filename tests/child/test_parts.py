@@ -12,9 +12,10 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import Bunch
 
 from malicious import joblib_bytes
-from modelwarden.model_formats import examine
+from modelwarden.child.formats import examine
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
@@ -69,6 +70,12 @@ def into(place, index, value, name=None):
     """Return a change of one cell of an array in a state."""
 
     def change(state):
+        if value is None:
+            state[place] = state[place][:10] if index is None else state[place][index].copy()
+            return
+        if index is None:
+            state[place] = value
+            return
         state[place] = state[place].copy()
         array = state[place][name] if name else state[place]
         array[index] = value
@@ -78,6 +85,15 @@ def into(place, index, value, name=None):
 
 def wide_member(model):
     model.estimators_[1] = DecisionTreeClassifier().fit(np.c_[X, X], Y)
+
+
+def other_member(model):
+    looks = vars_of(LogisticRegression().fit(X, Y), tree_=tree().tree_)
+    model.estimators_.append(looks)
+
+
+def unfitted_member(model):
+    model.estimators_.append(vars_of(DecisionTreeClassifier(), n_features_in_=4))
 
 
 def no_tree(model):
@@ -122,6 +138,9 @@ UNSOUND = {
     "a feature too many": lambda: tree(feature=4),
     "a tree of a smaller table": lambda: vars_of(tree(), n_features_in_=3),
     "a tree that is none": lambda: vars_of(tree(), tree_=X),
+    "a tree that only looks like one": lambda: vars_of(tree(), tree_=Bunch(n_features=4)),
+    "a member that only looks like a tree": lambda: forest(other_member),
+    "a member that is not fitted": lambda: forest(unfitted_member),
     "a member for a wider table": lambda: forest(wide_member),
     "a member for a wider table, extra trees": lambda: forest(wide_member, ExtraTreesClassifier),
     "a member that is no tree": lambda: forest(
@@ -143,6 +162,11 @@ UNSOUND = {
     "a negative point": lambda: neighbours(into(1, 0, -1), "ball_tree"),
     "a range far away": lambda: neighbours(into(2, 0, FAR, "idx_end")),
     "a range that begins before": lambda: neighbours(into(2, 0, -9, "idx_start")),
+    "a range that ends before it begins": lambda: neighbours(into(2, -1, 0, "idx_end")),
+    "fewer points than it says": lambda: neighbours(into(1, None, None)),
+    "bounds of fewer columns": lambda: neighbours(into(3, (..., slice(0, 2)), None)),
+    "bounds of fewer nodes": lambda: neighbours(into(3, (slice(None), slice(0, 3)), None)),
+    "more levels than nodes": lambda: neighbours(into(5, None, 9)),
     "a leaf that is none": lambda: neighbours(into(2, -1, 0, "is_leaf"), "ball_tree"),
     "a sparse matrix": matrix,
 }
