@@ -1,7 +1,7 @@
 """Budgets: what a file may say."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -13,8 +13,11 @@ from modelwarden.limits import Budget
 BUDGET = Budget("ab" * 32, 3000, 30, "labels", 0.95, 0.81)
 
 
-def test_a_budget_comes_back_as_it_was_written():
-    assert Budget.read(BUDGET.as_bytes(), "budget.json") == BUDGET
+@pytest.mark.parametrize("change", [{}, {"queries": 0, "days": 1, "fidelity": 1, "unaided": -1}])
+def test_a_budget_comes_back_as_it_was_written(change):
+    budget = replace(BUDGET, **change)
+
+    assert Budget.read(budget.as_bytes(), "budget.json") == budget
 
 
 @pytest.mark.parametrize(

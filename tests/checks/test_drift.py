@@ -8,10 +8,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from attacked import InProcess, fitted, opened, stored
+from modelwarden.checks import drift as module
 from modelwarden.checks.drift import drift
 from modelwarden.errors import InputError
 from modelwarden.jobs.profile import profile
 from modelwarden.models import ModelFacts
+from modelwarden.reference.findings import Tested
 from modelwarden.report import canonical
 from modelwarden.store import File
 from modelwarden.tables import Table
@@ -229,6 +231,15 @@ def test_the_same_seed_gives_the_same_bytes_and_no_row_of_data(reference, folder
     assert canonical(first.report.as_json()) == canonical(again.report.as_json())
     assert first.tables == again.tables
     assert b"Atlantis" not in canonical(first.report.as_json())
+
+
+def test_each_test_is_corrected_for_its_columns_and_for_the_kinds_of_tests():
+    crowds = [Tested("crowd", f"c{i}", 0.0004, 0.1, "") for i in range(10)]
+    judged = module._security([*crowds, Tested("copies", "", 0.004, 0.1, "")], 0.025)
+
+    assert [one.p for one in judged] == pytest.approx([0.0004 * 10 * 6] * 10 + [0.004 * 6])
+    assert all(one.alerts for one in judged)
+    assert not any(one.alerts for one in module._security(crowds, 0.0239))
 
 
 def test_the_table_of_tests_lists_every_test(reference, folder):
