@@ -13,7 +13,7 @@ from modelwarden.checks.drift import drift
 from modelwarden.errors import InputError
 from modelwarden.jobs.profile import profile
 from modelwarden.models import ModelFacts
-from modelwarden.reference.findings import Tested
+from modelwarden.reference import findings as reported
 from modelwarden.report import canonical
 from modelwarden.store import File
 from modelwarden.tables import Table
@@ -234,8 +234,8 @@ def test_the_same_seed_gives_the_same_bytes_and_no_row_of_data(reference, folder
 
 
 def test_each_test_is_corrected_for_its_columns_and_for_the_kinds_of_tests():
-    crowds = [Tested("crowd", f"c{i}", 0.0004, 0.1, "") for i in range(10)]
-    judged = module._security([*crowds, Tested("copies", "", 0.004, 0.1, "")], 0.025)
+    crowds = [reported.Tested("crowd", f"c{i}", 0.0004, 0.1, "") for i in range(10)]
+    judged = module._security([*crowds, reported.Tested("copies", "", 0.004, 0.1, "")], 0.025)
 
     assert [one.p for one in judged] == pytest.approx([0.0004 * 10 * 6] * 10 + [0.004 * 6])
     assert all(one.alerts for one in judged)
