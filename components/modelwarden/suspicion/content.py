@@ -71,6 +71,8 @@ class Opinion:
         What honest clients exceed with probability alpha.
     signal : str
         Which of `SIGNALS` is the largest.
+    scores : tuple of float
+        All of them, in the order of `SIGNALS`.
     near_duplicates : float
         Share of the rows that repeat another one, numbers rounded to a quarter of a deviation.
     """
@@ -79,6 +81,7 @@ class Opinion:
     score: float
     threshold: float
     signal: str
+    scores: tuple[float, ...]
     near_duplicates: float
 
     @property
@@ -158,7 +161,12 @@ class Likeness:
         worst = int(np.argmax(scores))
         rounded = np.unique(np.round(x * 4), axis=0)
         return Opinion(
-            size, float(scores[worst]), threshold, SIGNALS[worst], 1 - len(rounded) / size
+            size=size,
+            score=float(scores[worst]),
+            threshold=threshold,
+            signal=SIGNALS[worst],
+            scores=tuple(float(score) for score in scores),
+            near_duplicates=1 - len(rounded) / size,
         )
 
     def _fit(self) -> None:
