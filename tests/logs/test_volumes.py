@@ -105,7 +105,7 @@ def test_wrong_clocks_are_counted_and_do_not_stretch_the_span(volumes):
 
     assert found.skewed == 2
     assert found.span_days == pytest.approx(1000 / 1440, abs=1 / 24)
-    assert volumes(usual).skewed == 0
+    assert volumes([*usual, (30 * 3600, "a", 1)]).skewed == 0  # less than a period after the rest
 
 
 def test_time_that_goes_back_changes_nothing(volumes):
