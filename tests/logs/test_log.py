@@ -141,7 +141,18 @@ def test_rows_of_other_widths_are_counted(rows):
     assert (len(found), rejected) == (1, 2)
 
 
-@pytest.mark.parametrize("body", [b"PK\x03\x04\n\x00\x01\n", b"BZh91AY&SY\n", b"age,sex\n1,2\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"PK\x03\x04\n\x00\x01\n",
+        b"BZh91AY&SY\n",
+        b"age,sex\n1,2\n",
+        b"time,Time,client\n1,2,3\n",
+        b"x" * 200_000 + b"\n",
+        b'"' + b"{" * 100_000,
+        b"\x00" * 100,
+    ],
+)
 def test_unknown_files_are_counted_not_dropped(rows, body):
     found, rejected = rows({"a": f"{nginx()}\n".encode(), "b": body})
 
@@ -170,6 +181,18 @@ def test_a_cut_off_gzip_file_is_one_error(rows):
     with pytest.raises(InputError, match="cut off") as raised:
         rows({"log.gz": whole[: len(whole) // 2]})
     assert "10.0.0" not in str(raised.value)
+
+
+def test_a_broken_parquet_file_is_one_error(rows):
+    with pytest.raises(InputError, match="look whether the files are whole"):
+        rows({"a.parquet": b"PAR1" + b"x" * 50 + b"PAR1"})
+
+
+def test_an_index_without_a_name_is_a_feature(rows):
+    assert rows({"a.csv": ",time,client\n7,1772366400,a\n"}) == (
+        [(NOON, "a", None, None, 1, None, '{"column 1":"7"}')],
+        0,
+    )
 
 
 def test_an_empty_log_has_no_rows(rows, tmp_path):

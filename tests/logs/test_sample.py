@@ -137,6 +137,8 @@ def test_duplicates_are_those_of_the_same_client(tmp_path):
 
 def test_the_busiest_with_enough_queries(monkeypatch):
     clients = [("a", 90, 9), ("b", 50, 50), ("c", 40, 40), ("d", 39, 39)]
+
+    assert list(busiest(clients, 40)) == ["a", "b", "c"]
     monkeypatch.setattr("modelwarden.logs.sample.CLIENTS", 2)
 
     assert busiest(clients, 40) == {"a": 9, "b": 50}

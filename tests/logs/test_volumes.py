@@ -105,7 +105,7 @@ def test_wrong_clocks_are_counted_and_do_not_stretch_the_span(volumes):
 
     assert found.skewed == 2
     assert found.span_days == pytest.approx(1000 / 1440, abs=1 / 24)
-    assert volumes(usual).skewed == 0
+    assert volumes([*usual, (30 * 3600, "a", 1)]).skewed == 0  # less than a period after the rest
 
 
 def test_time_that_goes_back_changes_nothing(volumes):
@@ -116,11 +116,11 @@ def test_time_that_goes_back_changes_nothing(volumes):
 
 
 def test_errors_and_unreadable_lines_are_counted(tmp_path):
-    body = "\n".join([nginx(status=s) for s in (200, 399, 400, 503)] + ["x", "y\x01"])
-    with log_of(tmp_path, {"log": body}) as log, log.read() as reading:
+    body = "\n".join([nginx(status=s) for s in (200, 399, 400, 503)] + ["x", "y\x01", ""])
+    with log_of(tmp_path, {"log": body.encode() + b"\xff\n"}) as log, log.read() as reading:
         found = measure(reading, 1)
 
-    assert (found.lines, found.unreadable, found.errors, found.queries) == (6, 2, 2, 4)
+    assert (found.lines, found.unreadable, found.errors, found.queries) == (7, 3, 2, 4)
 
 
 def test_an_empty_log_has_no_volumes(tmp_path):

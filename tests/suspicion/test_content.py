@@ -60,6 +60,21 @@ def test_rows_that_were_made_up_are_flagged(likeness, how):
     assert [likeness.judge(asked(how, seed)).flagged for seed in range(5)] == [True] * 5
 
 
+@pytest.mark.parametrize(
+    ("how", "signals"),
+    [
+        ("uniform", ["distance", "far_share", "isolation", "shuffled"]),
+        ("shuffled", ["distance", "far_share", "shuffled"]),
+        ("steps", ["closeness", "close_share"]),
+        ("one column", ["closeness", "close_share", "single"]),
+    ],
+)
+def test_each_signal_points_the_right_way(likeness, how, signals):
+    scores = dict(zip(SIGNALS, likeness.judge(asked(how, 0)).scores, strict=True))
+
+    assert {name: scores[name] > 3 for name in signals} == dict.fromkeys(signals, True)
+
+
 def test_says_by_which_signal(likeness):
     assert likeness.judge(asked("steps", 0)).signal in ("closeness", "close_share")
     assert likeness.judge(asked("uniform", 0)).signal in SIGNALS[:4]

@@ -169,10 +169,19 @@ def _kind(database: Database, path: Path, asked: str) -> _Kind:
     name = formats.recognise(lines, FORMATS) if asked == "auto" else ""
     if name or not lines:
         return _Kind(name, compression)
-    header = next(csv.reader([lines[0].removeprefix("\ufeff")]))
+    header = _header(lines[0])
     if columns.roles(header, "") and len({name.lower() for name in header}) == len(header):
         return _Kind("csv", compression, tuple((name, "VARCHAR") for name in header))
     return _Kind("", compression)
+
+
+def _header(line: str) -> list[str]:
+    """Return the names in the first line of CSV; nameless columns, such as an index, get one."""
+    try:
+        names = next(csv.reader([line.removeprefix("\ufeff")]))
+    except csv.Error:
+        return []
+    return [name or f"column {number}" for number, name in enumerate(names, 1)]
 
 
 def _source(database: Database, view: str, kind: _Kind, paths: list[Path], client: str) -> str:
