@@ -10,7 +10,7 @@ The house has five floors; imports only go down:
 3. ``checks/``, ``policy``, ``evidence``, ``page``: one idea each; they never import each other
 2. ``store``, ``tables``, ``models``, ``signing``: the only I/O; ``attacks/``, ``impact/``,
    ``suspicion/``, ``logs/``: the algorithms that checks are made of
-1. ``report``, ``work``, ``errors``: plain data, standard library only
+1. ``report``, ``cards`` and their ``catalogue/``, ``work``, ``errors``: plain data, standard library
 
 Data flows one way::
 
@@ -19,7 +19,7 @@ Data flows one way::
         --store--> s3://...
 
 To add a check, write ``checks/<risk>.py`` with one function of that name and put its card into
-:data:`modelwarden.checks.CHECKS`; the test-suite then asks for its operator and its component.
+``catalogue/``; the test-suite then asks for its operator and its component.
 """
 
 __version__ = "0.1.0"
