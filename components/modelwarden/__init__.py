@@ -10,7 +10,7 @@ The house has five floors; imports only go down:
 3. ``checks/``, ``policy``, ``evidence``, ``page``: one idea each; they never import each other
 2. ``store``, ``tables``, ``models``, ``signing``: the only I/O; ``attacks/``, ``impact/``,
    ``suspicion/``, ``logs/``: the algorithms that checks are made of
-1. ``report``, ``cards`` and their ``catalogue/``, ``work``, ``errors``: plain data, standard library
+1. ``report``, ``cards``, ``catalogue/``, ``work``, ``errors``: plain data, standard library only
 
 Data flows one way::
 
