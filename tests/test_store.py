@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelwarden import places
 from modelwarden import store as module
 from modelwarden.errors import (
     ConflictError,
@@ -42,7 +43,7 @@ def digest(body: bytes) -> str:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.002)
+    monkeypatch.setattr(places, "PAUSE_SECONDS", 0.002)
 
 
 @pytest.fixture(scope="module")
@@ -486,7 +487,7 @@ def test_f7_a_409_that_stays_may_be_tried_later(
         faulty.put_once(f"{bucket}/a", BODY)
 
     assert caught.value.retryable
-    assert len(proxy.log) == module.REPEATS
+    assert len(proxy.log) == places.REPEATS
 
 
 @pytest.mark.parametrize(
@@ -596,7 +597,7 @@ def test_f10_f11_a_body_that_stays_broken_is_refused(
         faulty.get(f"{bucket}/a")
 
     assert caught.value.retryable
-    assert len(proxy.log) == module.REPEATS
+    assert len(proxy.log) == places.REPEATS
 
 
 def test_f11_an_upload_that_was_damaged_is_sent_again(

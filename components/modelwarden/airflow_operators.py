@@ -331,6 +331,20 @@ class EndpointOperator(CheckOperator):
         self.requests, self.seconds = requests, seconds
 
 
+class BucketOperator(CheckOperator):
+    """Report how a bucket is kept: versions, object lock, encryption, public access.
+
+    See :func:`modelwarden.checks.bucket.bucket`.
+    """
+
+    check = "bucket"
+    template_fields: Sequence[str] = _fields("bucket")
+
+    def __init__(self, *, model: str, bucket: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model, self.bucket = model, bucket
+
+
 class ModelFileOperator(CheckOperator):
     """Refuse a model file that could execute code.
 

@@ -28,7 +28,7 @@ class Card:
         ``"module:function"``; imported when the check runs, never before.
     summary : str
         One line for ``--help``.
-    inputs : mapping of str to {"table", "model", "estimator", "file", "log"}
+    inputs : mapping of str to {"table", "model", "estimator", "file", "log", "bucket"}
         What is left of ``*``; the first is the subject that the statement is about.
     options : mapping of str to JSON or type
         What is right of ``*``, with its default; a type where there is no default.

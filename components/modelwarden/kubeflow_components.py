@@ -441,6 +441,33 @@ def endpoint(
 
 
 @_component()
+def bucket(
+    model: Input[Model],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    bucket: str,
+    evidence: str = "",
+    key: str = "",
+):
+    """Report how a bucket is kept: versions, object lock, encryption, public access.
+
+    Args:
+        model: The model that the statement is about.
+        report: The report as a page.
+        metrics: Its metrics.
+        bucket: The bucket of the model, of its data or of the evidence, such as s3://name/.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    inputs = {"model": model.path, "bucket": bucket}
+    outcome = check("bucket", inputs=inputs, evidence=evidence, key=key)
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
 def model_file(
     model: Input[Model],
     report: Output[HTML],

@@ -124,4 +124,24 @@ SERVING: Mapping[str, Card] = {
         tables=("access",),
         extra="checks,logs",
     ),
+    "bucket": Card(
+        function="modelwarden.checks.bucket:bucket",
+        summary="Report how a bucket is kept: versions, object lock, encryption, public access.",
+        risks=("AML.T0035", "AML.T0010.002", "ML05:2023", "NISTAML.051"),
+        inputs={"model": "file", "bucket": "bucket"},
+        options={},
+        metrics={
+            "versioned": "1 when overwritten and deleted objects stay as versions",
+            "lock_days": "days for which object lock keeps every new version; 0 without a default",
+            "compliance_lock": "1 when nobody can lift the lock",
+            "encrypted": "1 when objects are encrypted by default",
+            "blocks_public_access": "1 when all four public access blocks of the bucket are on",
+            "public": "1 when its policy or access control list lets everybody in",
+        },
+        words={
+            "model": "model that the statement is about",
+            "bucket": "bucket of the model, of its data or of the evidence, such as s3://name/",
+        },
+        extra="checks",
+    ),
 }

@@ -18,6 +18,7 @@ from modelwarden.store import File, Store
 from modelwarden.work import Work
 
 if TYPE_CHECKING:
+    from modelwarden.buckets import Bucket
     from modelwarden.logs.log import Log
 
 
@@ -183,8 +184,10 @@ def _expect(
             raise InputError(f"{what} {name}", "a URI", "nothing")
 
 
-def _fetch(kind: str, uri: str, store: Store) -> "File | Log":
+def _fetch(kind: str, uri: str, store: Store) -> "File | Log | Bucket":
     """Bring an input to this machine; an estimator may be code that is installed here."""
+    if kind == "bucket":
+        return store.settings(uri)
     if kind == "log":
         from modelwarden.logs.log import Log
 
@@ -196,7 +199,7 @@ def _fetch(kind: str, uri: str, store: Store) -> "File | Log":
     return store.get(uri)
 
 
-def _open(kind: str, file: "File | Log", handles: ExitStack) -> Any:
+def _open(kind: str, file: "File | Log | Bucket", handles: ExitStack) -> Any:
     """Open the handle that a check takes; the libraries it needs are imported here, not before."""
     if not isinstance(file, File):
         return file
