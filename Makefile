@@ -24,7 +24,7 @@ demo: $(INSTALLED)  ## Watch a training pipeline being defended, in Airflow and 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests $(BIN)/python -m e2e.demo
 
 test: $(INSTALLED)  ## Run the whole suite.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## Check style, types and layers.
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import pytest
 
 from s3 import ENVIRONMENT, S3, FaultProxy, serve
 
-LONG = ("test_demo.py", "test_docs.py", "test_roni.py")
+LONG = ("test_demo.py", "test_theft_loop.py", "test_docs.py", "test_roni.py", "test_models.py")
 """Files that take minutes: begun first, they do not end last."""
 
 STRANGERS = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3")
