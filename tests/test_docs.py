@@ -1,5 +1,6 @@
 """What the documents show works: every snippet is executed as it stands."""
 
+import json
 import os
 import re
 import subprocess
@@ -237,9 +238,10 @@ def test_the_theft_page_names_every_target_and_every_metric_of_the_check():
         assert f"| `{name}` " in page, name
 
 
-def test_the_theft_pages_first_command_runs(tmp_path):
+def test_the_theft_pages_commands_run(tmp_path):
     page = (ROOT / "docs/theft.md").read_text()
-    render, probe = snippets(page, "sh")[0].splitlines()
+    lines = [line for text in snippets(page, "sh") for line in text.splitlines()]
+    (render,) = (line for line in lines if line.startswith("modelwarden limits render"))
     (tmp_path / "serving.yaml").write_text(named(page, "yaml", "serving.yaml"))
     (tmp_path / "budget.json").write_bytes(
         Budget("ab" * 32, 10**7, 30, "labels", 0.95, 0.81).as_bytes()
@@ -248,12 +250,21 @@ def test_the_theft_pages_first_command_runs(tmp_path):
     done = subprocess.run(
         ["bash", "-euc", render], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    program, group, name, *options = probe.split()
+    checks = [line.split() for line in lines if line != render]
 
     assert done.returncode == 0, done.stderr
     assert "limit_req_zone" in (tmp_path / "limits.conf").read_text()
-    assert (program, group) == ("modelwarden", "check")
-    assert cli.commands["check"].commands[name].make_context(name, options).params["requests"]
+    assert {words[2] for words in checks} == {"extraction", "endpoint", "traffic", "membership"}
+    for program, group, name, *options in checks:
+        assert (program, group) == ("modelwarden", "check")
+        assert cli.commands["check"].commands[name].make_context(name, options).params["model"]
+
+
+def test_the_theft_page_shows_a_budget_as_it_is():
+    (shown,) = snippets((ROOT / "docs/theft.md").read_text(), "json")
+    budget = Budget("ab" * 32, 740, 30, "probabilities", 0.95, 0.898)
+
+    assert json.loads(shown.replace("3b0c...", "ab" * 32)) == json.loads(budget.as_bytes())
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "expectations/policies").glob("*.yaml")))
