@@ -89,6 +89,14 @@ def test_the_sample_is_uniform_and_in_order(monkeypatch):
     assert hits.reshape(10, 100).sum(axis=1) == pytest.approx(2000, rel=0.08)
 
 
+def test_names_the_most_frequent_values_only():
+    frame = pd.DataFrame({"t": [f"v{i}" for i in range(300) for _ in range(5 + i // 100)]})
+    values = profiled(frame).by_name["t"].values
+
+    assert len(values) == module.NAMED
+    assert {f"v{i}" for i in range(100, 300)} == set(values)
+
+
 def test_more_values_than_are_counted_are_only_many(monkeypatch):
     monkeypatch.setattr(module, "COUNTED", 10)
     (column,) = surveyed(pd.DataFrame({"id": [f"u{i}" for i in range(20)] * 5})).columns()

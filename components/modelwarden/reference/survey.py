@@ -19,6 +19,8 @@ SAMPLED = 20_000
 """Rows of the sample."""
 COUNTED = 10_000
 """Different values of a column that are counted; of more, only that there are more."""
+NAMED = 200
+"""Values of a column that the profile names, the most frequent ones."""
 SHARED = 5
 """Rows that share a value before the profile names it: what fewer have may point at a person."""
 
@@ -154,7 +156,7 @@ class _Values:
             kind="flag" if types.is_boolean(self._field.type) else "text",
             missing=self._missing,
             distinct=-1 if self._many else len(self._counts),
-            values=dict(heapq.nsmallest(COUNTED, shared.items(), key=lambda e: (-e[1], e[0]))),
+            values=dict(heapq.nsmallest(NAMED, shared.items(), key=lambda e: (-e[1], e[0]))),
         )
 
 
