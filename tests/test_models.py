@@ -272,8 +272,8 @@ def test_a_refused_name_is_told_and_nothing_runs(tmp_path):
 
     assert str(error.value) == (
         "s3://bucket/model.joblib: expected a classifier that loads, got a file that asks for what "
-        "is not on the allow-list: posix.system; leave out classes of your own: to load them runs "
-        "their code, and no way to trust them exists yet"
+        "is not on the allow-list: posix.system; leave out classes of your own, or let a "
+        "builder vouch for the model (see docs/checks.md)"
     )
     assert not (tmp_path / MARKER).exists()
 

@@ -54,6 +54,8 @@ class ModelFacts:
         Whether it gives probabilities.
     sklearn, sklearn_installed : str
         The scikit-learn that wrote the file, by its own word, and the one that read it.
+    foreign : bool
+        Whether it was loaded though the allow-list refuses it, because somebody vouched for it.
     """
 
     format: str
@@ -67,6 +69,7 @@ class ModelFacts:
     has_proba: bool = False
     sklearn: str = ""
     sklearn_installed: str = ""
+    foreign: bool = False
 
 
 def inspect(
@@ -103,6 +106,8 @@ class Predictor:
         What it may use.
     python : str, default=this one
         The interpreter that runs it; it needs ModelWarden and the model's scikit-learn.
+    vouched : bool, default=False
+        Whether its code may run, in its own process: somebody trusted signed for these very bytes.
 
     Attributes
     ----------
@@ -128,11 +133,17 @@ class Predictor:
     structure_why: str = ""
 
     def __init__(
-        self, file: "File", *, limits: Limits = DEFAULT_LIMITS, python: str = sys.executable
+        self,
+        file: "File",
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        python: str = sys.executable,
+        vouched: bool = False,
     ) -> None:
         self.uri, self.sha256 = file.uri, file.sha256
         self.calls = self.rows = 0
-        self._process = Process(file, limits, python, job=ANSWER, read=_facts)
+        job = {**ANSWER, "vouched": vouched}
+        self._process = Process(file, limits, python, job=job, read=_facts)
 
     def __enter__(self) -> "Predictor":
         self._process.__enter__()
@@ -140,8 +151,8 @@ class Predictor:
         if not self.facts.loads:
             self._process.close()
             way_out = (
-                "leave out classes of your own: to load them runs their code, and no way to trust "
-                "them exists yet"
+                "leave out classes of your own, or let a builder vouch for the model (see "
+                "docs/checks.md)"
                 if self.facts.refused
                 else "fit a scikit-learn classifier and save it with joblib.dump"
             )
@@ -248,7 +259,7 @@ def _facts(head: Head) -> ModelFacts:
     for value, kind in (
         ((facts.format, facts.why, facts.estimator, facts.sklearn, facts.sklearn_installed), str),
         ((*facts.refused, *facts.feature_names), str),
-        ((facts.loads, facts.has_proba), bool),
+        ((facts.loads, facts.has_proba, facts.foreign), bool),
         ((facts.n_features,), (int, type(None))),
         (facts.classes, (bool, int, float, str)),
     ):

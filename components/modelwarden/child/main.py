@@ -35,7 +35,7 @@ class Answers:
     """A fitted model that answers; `facts` is a :class:`modelwarden.models.ModelFacts`."""
 
     def __init__(self, setup: Head, data: bytes) -> None:
-        self.facts, self._model = examine(data)
+        self.facts, self._model = examine(data, vouched=setup.get("vouched") is True)
 
     def __call__(self, request: Head, body: bytearray) -> tuple[Head, Any]:
         """Return the positions of the predicted classes, the probabilities, or the structure."""

@@ -11,6 +11,7 @@ from modelwarden.errors import InputError, Rejected
 from modelwarden.evidence import Asked, Circumstances, check_statement, statements_folder
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, environment, now
+from modelwarden.jobs.vouching import voucher
 from modelwarden.page import report_page
 from modelwarden.report import Findings, Json, Report, canonical
 from modelwarden.signing import Signer
@@ -126,8 +127,14 @@ def check(
     with Session(connections) as session:
         given = {n: kind for n, kind in card.inputs.items() if inputs.get(n)}
         files = {n: _fetch(kind, inputs[n], session.data) for n, kind in given.items()}
+        models = [n for n, kind in given.items() if kind == "model"]
+        vouchers = {n: voucher(session, evidence, files[n].sha256) for n in models}
         with ExitStack() as handles:
-            handed = {n: _open(kind, files[n], handles) for n, kind in given.items()}
+            handed = {
+                n: _open(kind, files[n], handles, vouched=bool(vouchers.get(n)))
+                for n, kind in given.items()
+            }
+            foreign = {f"{n} as code of": vouchers[n] for n in models if handed[n].facts.foreign}
             opened = [handed.get(n) for n in card.inputs]  # None for what is not given
             findings = function(*opened, **asked_options, work=work)
         written = {n: uri for n, uri in wanted.items() if uri and n in findings.tables}
@@ -135,7 +142,8 @@ def check(
             session.data.put_once(uri, findings.tables[table])
         digests = {n: f.sha256 for n, f in files.items()}
         asked = Asked(name, card.subject, asked_options, digests, card.risks)
-        return _record(session, signer, evidence, asked, findings, written, started)
+        when = Circumstances(started, now().isoformat(), {**environment(), **foreign})
+        return _record(session, signer, evidence, asked, findings, written, when)
 
 
 def _record(
@@ -145,10 +153,9 @@ def _record(
     asked: Asked,
     findings: Findings,
     written: Mapping[str, str],
-    started: str,
+    when: Circumstances,
 ) -> Outcome:
     """Write the report and its page, then the statement that speaks for them."""
-    when = Circumstances(started, now().isoformat(), environment())
     page = report_page(findings.report, findings.figures, facts=_facts(asked, when))
     if not evidence:
         return Outcome(findings.report, page, written)
@@ -199,7 +206,9 @@ def _fetch(kind: str, uri: str, store: Store) -> "File | Log | Bucket":
     return store.get(uri)
 
 
-def _open(kind: str, file: "File | Log | Bucket", handles: ExitStack) -> Any:
+def _open(
+    kind: str, file: "File | Log | Bucket", handles: ExitStack, *, vouched: bool = False
+) -> Any:
     """Open the handle that a check takes; the libraries it needs are imported here, not before."""
     if not isinstance(file, File):
         return file
@@ -210,7 +219,7 @@ def _open(kind: str, file: "File | Log | Bucket", handles: ExitStack) -> Any:
     if kind == "model":
         from modelwarden.models import Predictor
 
-        return handles.enter_context(Predictor(file))
+        return handles.enter_context(Predictor(file, vouched=vouched))
     if kind == "estimator":
         from modelwarden.estimators import Estimator
 
