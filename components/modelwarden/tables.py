@@ -250,6 +250,27 @@ def labels(table: Table, target: str) -> "pd.Series[Any]":
     return classes
 
 
+def coded(table: Table, target: str, classes: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Return the labels as positions among the classes of a model, shape (n_rows,).
+
+    Raises
+    ------
+    InputError
+        As `labels` does, and if a label is none of the classes.
+    """
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    given = labels(table, target).tolist()
+    unknown = sorted({repr(label) for label in given if label not in codes})
+    if unknown:
+        raise InputError(
+            f"{table.uri}, column {target!r}",
+            f"labels that the model knows: {', '.join(map(repr, [*codes][:5]))}",
+            ", ".join(unknown[:5]),
+            "give rows with the labels that the model was trained on",
+        )
+    return np.array([codes[label] for label in given], dtype=np.intp)
+
+
 def _classes(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """Return complete labels as classes, or refuse what cannot be classes."""
     kind, values = column.dtype.kind, column.to_numpy()

@@ -8,7 +8,7 @@ from modelwarden.errors import InputError
 from modelwarden.models import Predictor
 from modelwarden.proportions import interval
 from modelwarden.report import Figure, Findings, Report, Series
-from modelwarden.tables import Table, features, labels
+from modelwarden.tables import Table, coded, features
 from modelwarden.work import Work
 
 Floats = npt.NDArray[np.float64]
@@ -107,21 +107,14 @@ def _losses(
     model: Predictor, table: Table, target: str, chosen: npt.NDArray[np.intp]
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the loss of some rows, shape (n_chosen,), and where the model is right."""
-    codes = {label: code for code, label in enumerate(model.classes.tolist())}
-    given = labels(table, target).to_numpy()[chosen].tolist()
-    unknown = sorted({repr(label) for label in given if label not in codes})
-    if unknown:
-        known = f"labels that the model knows: {', '.join(map(repr, [*codes][:5]))}"
-        where = f"{table.uri}, column {target!r}"
-        raise InputError(where, known, ", ".join(unknown[:5]), "give rows with those labels")
-    truth = np.array([codes[label] for label in given])
+    truth = coded(table, target, model.classes)[chosen]
     frame = features(table, target).iloc[chosen].reset_index(drop=True)
-    said = np.array([codes[label] for label in model.predict(frame).tolist()])
+    right = model.predict(frame) == model.classes[truth]
     scores = model.predict_proba(frame)
     if scores is None:
-        return np.where(said == truth, 0.0, 1.0), said == truth
+        return np.where(right, 0.0, 1.0), right
     own = scores[np.arange(len(truth)), truth]
-    return -np.log(np.maximum(own, TINY)), said == truth
+    return -np.log(np.maximum(own, TINY)), right
 
 
 def _auc(members: Floats, others: Floats) -> tuple[float, float]:

@@ -7,13 +7,12 @@ import pandas as pd
 
 from modelwarden.attacks.engine import Victim
 from modelwarden.attacks.word_swap import Guided
-from modelwarden.errors import InputError
 from modelwarden.models import Predictor
 from modelwarden.space.box import Box
 from modelwarden.space.points import Candidates, Floats, Mask, Positions
 from modelwarden.space.table import Space
 from modelwarden.space.text import TextSpace
-from modelwarden.tables import Table, labels
+from modelwarden.tables import Table, coded
 
 SURE = 1e-9
 """A probability that close to 1 leaves no slope to follow."""
@@ -123,17 +122,7 @@ def sample(
     others : ndarray of int
         The other rows, in random order.
     """
-    codes = {label: code for code, label in enumerate(model.classes.tolist())}
-    given = labels(evaluation, target).tolist()
-    unknown = sorted({repr(label) for label in given if label not in codes})
-    if unknown:
-        raise InputError(
-            f"{evaluation.uri}, column {target!r}",
-            f"labels that the model knows: {', '.join(map(repr, [*codes][:5]))}",
-            ", ".join(unknown[:5]),
-            "give rows with the labels that the model was trained on",
-        )
-    truth = np.array([codes[label] for label in given], dtype=np.intp)
+    truth = coded(evaluation, target, model.classes)
     shuffled = np.random.default_rng(seed).permutation(len(truth))
     by_class = shuffled[np.argsort(truth[shuffled], kind="stable")]
     size = min(rows, len(truth))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from modelwarden.checks.extraction.question import Question
@@ -14,7 +15,7 @@ from modelwarden.space.columns import holds_sentences
 from modelwarden.space.rules import Rules
 from modelwarden.space.table import Space
 from modelwarden.store import File
-from modelwarden.tables import Table, features, labels
+from modelwarden.tables import Table, coded, features
 from modelwarden.theft.copies import Answers, Copy, copies
 from modelwarden.theft.hauls import Haul, active, mixed, natural
 from modelwarden.theft.rows import Positions, Rows, TableRows, TextRows
@@ -97,7 +98,7 @@ def extraction(
     .. [2] Jagielski et al., "High Accuracy and High Fidelity Extraction of Neural Networks", 2020.
     """
     asked = Question.of(model, limit, outputs, queries, days, public_rows, epsilon, seed)
-    frame, truth = features(evaluation, target), _codes(model, labels(evaluation, target))
+    frame, truth = features(evaluation, target), coded(evaluation, target, model.classes)
     if len(frame) < LEAST:
         fix = "give more labelled rows"
         raise InputError(evaluation.uri, f"{LEAST} rows or more", f"{len(frame)}", fix)
@@ -134,16 +135,10 @@ def extraction(
     )
 
 
-def _codes(model: Predictor, given: Any) -> Positions:
-    """Return labels as positions among the model's classes."""
+def _codes(model: Predictor, said: npt.NDArray[Any]) -> Positions:
+    """Return predicted labels as positions among the model's classes."""
     codes = {label: code for code, label in enumerate(model.classes.tolist())}
-    values = given.tolist()
-    unknown = sorted({repr(label) for label in values if label not in codes})
-    if unknown:
-        known = f"labels that the model knows: {', '.join(map(repr, [*codes][:5]))}"
-        fix = "give rows with the labels that the model was trained on"
-        raise InputError("target", known, ", ".join(unknown[:5]), fix)
-    return np.array([codes[label] for label in values], dtype=np.intp)
+    return np.array([codes[label] for label in said.tolist()], dtype=np.intp)
 
 
 def _hauls(model: Predictor, known: Rows, asked: Question, work: Work) -> dict[str, Haul]:
