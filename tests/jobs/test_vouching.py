@@ -97,6 +97,15 @@ def test_without_a_trust_file_of_the_platform_nobody_can_vouch(shop, foreign, mo
     assert not foreign.exists()
 
 
+def test_a_check_of_the_model_is_no_builders_word(shop, foreign, monkeypatch):
+    trust(shop, monkeypatch)
+    shop.inspect()
+
+    with pytest.raises(InputError, match=REFUSED):
+        asked(shop)
+    assert not foreign.exists()
+
+
 def test_without_a_statement_nothing_runs(shop, foreign, monkeypatch):
     trust(shop, monkeypatch)
 
