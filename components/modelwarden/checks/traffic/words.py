@@ -15,7 +15,7 @@ def notes(
 ) -> tuple[str, ...]:
     """Return what holds, what was left out, and what cannot be seen."""
     said = [
-        f"A window is any {limit.days} days. Its busiest place is not searched for: what is held "
+        f"A window is as long as the budget's period, {_days(limit.days)}. Its busiest place is not searched for: what is held "
         "against the budget is the sum of its hours and of one hour more, which is never too low.",
         "Clients are who the log says they are. Somebody with many names or addresses in many "
         "networks stays below every budget; one network may hold many honest clients.",
@@ -29,7 +29,7 @@ def notes(
         said.append("The budget is 0: no number of queries is safe, so every client exceeds it.")
     if volumes.lines and volumes.span_days < limit.days:
         said.append(
-            f"The log spans {volumes.span_days:.1f} of the {limit.days} days of the budget's "
+            f"The log spans {volumes.span_days:.1f} of {_days(limit.days)} of the budget's "
             "period: what was asked before is not counted."
         )
     if volumes.n_clients > KEPT_CLIENTS or volumes.n_pools > KEPT_CLIENTS:
@@ -71,3 +71,7 @@ def figures(volumes: Volumes, limit: Budget) -> tuple[Figure, ...]:
         "`clients`.",
     )
     return (figure,)
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
