@@ -149,7 +149,7 @@ def test_no_client_is_a_formula(audit, client):
 def test_says_when_the_log_is_shorter_than_the_period(audit):
     notes = audit(asked(a=1), days=30).report.notes
 
-    assert any("spans 0.0 of the 30 days" in note for note in notes)
+    assert any("spans 0.0 of 30 days" in note for note in notes)
 
 
 def test_says_that_the_budget_is_of_another_model(audit, tmp_path):

@@ -15,8 +15,9 @@ def notes(
 ) -> tuple[str, ...]:
     """Return what holds, what was left out, and what cannot be seen."""
     said = [
-        f"A window is as long as the budget's period, {_days(limit.days)}. Its busiest place is not searched for: what is held "
-        "against the budget is the sum of its hours and of one hour more, which is never too low.",
+        f"A window is as long as the budget's period, {_days(limit.days)}. Its busiest place is "
+        "not searched for: what is held against the budget is the sum of its hours and of one hour "
+        "more, which is never too low.",
         "Clients are who the log says they are. Somebody with many names or addresses in many "
         "networks stays below every budget; one network may hold many honest clients.",
         "Lines of access logs count as one query each, however many rows a request asks about.",
