@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from s3 import ENVIRONMENT, S3, FaultProxy, serve
 
 LONG = ("test_demo.py", "test_theft_loop.py", "test_docs.py", "test_roni.py", "test_models.py")
 """Files that take minutes: begun first, they do not end last."""
+
+# how long an example takes says more about the machine than about the code
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 STRANGERS = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3")
 
