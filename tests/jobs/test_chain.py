@@ -175,7 +175,9 @@ def test_a_page_opens_in_a_browser(done):
 
 def test_everything_signed_is_small_enough_for_kms(done):
     with Store() as store:
-        signed = [uri for uri in store.list(done.evidence + "/") if uri.endswith(f"1{SUFFIX}")]
+        stored = store.list(done.evidence + "/")
+    # blobs are named by digests, of which one in sixteen ends in 1, too
+    signed = [uri for uri in stored if uri.endswith(f"1{SUFFIX}") and "/sha256/" not in uri]
     assert {uri.split("/")[4] for uri in signed} == {"statements", "decisions"}
     for uri in signed:
         assert len(canonical(done.payload(uri))) < 4096 - 100  # and DSSE's own words
