@@ -88,13 +88,14 @@ def drift(
         raise InputError("alpha", "a share between 0 and 1", repr(alpha), "0.05 is usual")
     known, watch = _profile(profile, sample), work or Work()
     left_out = {name.strip() for name in ignore.split(",")} - {""}
-    schema = _schema(batch, known, left_out)
+    whole = batch.frame()
+    schema = _schema(whole, known, left_out)
     names = [name for name in sample.columns if name in schema.common]
     if not names:
         raise InputError(batch.uri, "columns of the profile", "none of them")
     random = np.random.default_rng(seed)
     rows = np.sort(random.permutation(batch.n_rows)[:SAMPLED])
-    frame, trusted = batch.frame().iloc[rows].reset_index(drop=True), sample.frame()
+    frame, trusted = whole.iloc[rows].reset_index(drop=True), sample.frame()
     new, old = _alike(plain(frame[names]), plain(trusted[names]))
     security = [*crowds(new, old, known), *_joint(new, old, seed)]
     watch.step("looked for rows that agree", 1, 2)
@@ -138,15 +139,15 @@ def _profile(file: File, sample: Table) -> Profile:
     return known
 
 
-def _schema(batch: Table, known: Profile, left_out: set[str]) -> _Schema:
+def _schema(batch: pd.DataFrame, known: Profile, left_out: set[str]) -> _Schema:
     """Compare the columns: what is missing, unknown, or of another kind."""
-    kinds = plain(batch.frame()).dtypes
+    kinds = plain(batch).dtypes
     there = {name: kinds[name] == np.float64 for name in batch.columns if name not in left_out}
     wanted = {c.name: c.kind != "text" for c in known.columns if c.name not in left_out}
     other = {
         name
         for name in there.keys() & wanted.keys()
-        if there[name] != wanted[name] and batch.frame()[name].notna().any()
+        if there[name] != wanted[name] and batch[name].notna().any()
     }
     changes = [f"{name!r} is missing" for name in sorted(wanted.keys() - there.keys())]
     changes += [f"{name!r} is new" for name in sorted(there.keys() - wanted.keys())]
