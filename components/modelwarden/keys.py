@@ -119,10 +119,10 @@ class KmsKey:
 
     @cached_property
     def _client(self) -> "KMSClient":
-        import boto3
+        from modelwarden.aws import session
 
         region = self._name.split(":")[3] if self._name.startswith("arn:") else None
-        return boto3.session.Session().client("kms", region_name=region)
+        return session().client("kms", region_name=region)
 
     def _ask(self, verb: str, **arguments: object) -> dict[str, bytes]:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from modelwarden import __version__
+from modelwarden.aws import session
 from modelwarden.errors import ConflictError, EvidenceError, InputError, StoreError
 from modelwarden.places import (
     OWN,
@@ -273,7 +274,6 @@ class Store:
 
     @cached_property
     def _client(self) -> "S3Client":
-        from boto3.session import Session
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
@@ -286,7 +286,7 @@ class Store:
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
         try:
-            return Session(**options).client("s3", endpoint_url=endpoint, config=config)
+            return session(**options).client("s3", endpoint_url=endpoint, config=config)
         except (BotoCoreError, ValueError) as error:
             way_out = "correct the connection or the AWS_* environment"
             raise InputError("S3 connection", "usable settings", line(error), way_out) from error
