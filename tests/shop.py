@@ -14,8 +14,9 @@ import pyotp
 from sklearn.linear_model import LogisticRegression
 
 from modelwarden.evidence import SUFFIX
-from modelwarden.jobs.approve import approve, confirm
+from modelwarden.jobs.approve import approve
 from modelwarden.jobs.check import check
+from modelwarden.jobs.confirm import confirm
 from modelwarden.jobs.gate import gate
 from modelwarden.jobs.release import release
 from modelwarden.jobs.trained import trained

@@ -11,7 +11,8 @@ import shop
 from authenticator import ORIGIN, RP_ID, Authenticator
 from modelwarden.airflow_approval import ApprovalGateOperator
 from modelwarden.errors import InputError, Rejected
-from modelwarden.jobs.approve import approvers_of, confirm_assertion
+from modelwarden.jobs.approve import approvers_of
+from modelwarden.jobs.confirm import confirm_assertion
 from own_checks import install
 
 POLICY = """\

@@ -96,7 +96,8 @@ class ApprovalGateOperator(JobOperator, HITLOperator):
         return {"approvers": list(people), "decision": self.decision}
 
     def _confirm(self, person: str, code: str) -> tuple[tuple[str, ...], int]:
-        from modelwarden.jobs.approve import approvers_of, confirm
+        from modelwarden.jobs.approve import approvers_of
+        from modelwarden.jobs.confirm import confirm
 
         connections = self._connections()
         try:

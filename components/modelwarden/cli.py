@@ -226,8 +226,8 @@ def confirm(
     decision: str, approver: str, secret: str, key: str, trust: str, code: str, assertion: str
 ) -> None:
     """Check an approver's second factor, and sign that it was right. For the desk."""
-    from modelwarden.jobs.approve import confirm as job
-    from modelwarden.jobs.approve import confirm_assertion
+    from modelwarden.jobs.confirm import confirm as job
+    from modelwarden.jobs.confirm import confirm_assertion
     from modelwarden.keys import read_secret
 
     if bool(secret) is bool(assertion):

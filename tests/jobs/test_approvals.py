@@ -8,7 +8,7 @@ import pytest
 
 from modelwarden.approval import Approval, Confirmation, Wanted, approval_statement, tally
 from modelwarden.errors import EvidenceError, InputError, PolicyError, Rejected
-from modelwarden.jobs import approve as approve_job
+from modelwarden.jobs import confirm as desk
 from modelwarden.jobs.approve import approvers_of, describe
 from modelwarden.signing import Signer
 from modelwarden.store import Store
@@ -43,7 +43,7 @@ def paper(stall, person, kind="signed"):
 
 def at(monkeypatch, later):
     moment = datetime.now(UTC).replace(microsecond=0) + later
-    for module in ("approve", "release", "gate"):
+    for module in ("approve", "confirm", "release", "gate"):
         monkeypatch.setattr(f"modelwarden.jobs.{module}.now", lambda: moment)
 
 
@@ -225,7 +225,7 @@ def test_a_try_is_taken_before_the_code_is_looked_at(stall, monkeypatch):
     stall.approve(stall.decision, "alice")
     looked = []
     monkeypatch.setattr(
-        approve_job,
+        desk,
         "matching_step",
         lambda *_: looked.append(len(list(Path(stall.evidence).glob("approvals/*/alice/try-*")))),
     )
@@ -252,7 +252,7 @@ def test_a_missing_secret_accepts_no_code(stall, secret):
     stall.approve(stall.decision, "alice")
     given = {"secret": secret, "key": stall.keys["desk"], "trust": stall.judged_by["trust"]}
     with pytest.raises(InputError, match="secret of alice: expected a base32 secret"):
-        approve_job.confirm(stall.decision, approver="alice", code="000000", **given)
+        desk.confirm(stall.decision, approver="alice", code="000000", **given)
 
 
 def test_an_approval_that_came_too_late_does_not_count(stall, monkeypatch):

@@ -13,7 +13,8 @@ from authenticator import ORIGIN, PRESENT, RP_ID, Authenticator
 from modelwarden.approval import Approval, confirmation_statement
 from modelwarden.cli import cli
 from modelwarden.errors import EvidenceError, InputError, PolicyError, Rejected
-from modelwarden.jobs.approve import approve, confirm_assertion, touch
+from modelwarden.jobs.approve import approve, touch
+from modelwarden.jobs.confirm import confirm_assertion
 from modelwarden.signing import Signer
 from modelwarden.webauthn import Assertion, encode
 from shop import code_of, open_stall, restock
