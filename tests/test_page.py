@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelwarden.drawing import Markup, draw, left_out, number, tag, visible
+from modelwarden.drawing import draw, left_out
 from modelwarden.errors import InputError
+from modelwarden.markup import Markup, number, tag, visible
 from modelwarden.page import Section, decision_page, report_page, summary_page
 from modelwarden.report import Decision, Figure, Report, RuleResult, Series
 

@@ -1,8 +1,4 @@
-"""Figures as inline SVG, and the markup that every page is made of (floor 2).
-
-Column names and class labels come from tables that an attacker may have written. So text becomes
-markup in one place only: `tag` escapes everything that is not `Markup` already, and shows the
-characters that nobody can see, such as those that reverse the direction of reading.
+"""Figures as inline SVG.
 
 A drawing names its colours by class only; the style sheet of ``page`` knows them.
 """
@@ -12,15 +8,14 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import accumulate
 from typing import NamedTuple
 
 from modelwarden.errors import InputError
+from modelwarden.markup import Markup, number, short_power, tag, visible
 from modelwarden.report import Figure, Series, finite
 
 # What is shown at most
-_CHARACTERS = 5000
 _SERIES = 8
 _BARS = 60
 _MARKERS = 40
@@ -43,72 +38,6 @@ _DIAMOND = "m0 -4.5l4.5 4.5l-4.5 4.5l-4.5 -4.5z"
 _TRIANGLE = "m0 -4.2l4.2 7.6h-8.4z"
 _SHAPES = (_CIRCLE, _SQUARE, _DIAMOND, _TRIANGLE)
 _COLOURS = 6
-
-
-class Markup(str):
-    """Text that is markup already."""
-
-    __slots__ = ()
-
-
-def joined(parts: Iterable[Markup]) -> Markup:
-    """Return the parts as one piece of markup."""
-    return Markup("".join(parts))
-
-
-def visible(text: str) -> str:
-    """Return `text` with what cannot be seen as ``[U+202E]``, cut at 5,000 characters."""
-    kept = text[:_CHARACTERS]
-    if not kept.isprintable():
-        kept = "".join(c if c.isprintable() else f"[U+{ord(c):04X}]" for c in kept)
-    cut = len(text) - _CHARACTERS
-    return f"{kept}… ({cut:,} more characters)" if cut > 0 else kept
-
-
-def tag(name: str, /, *children: str, **attributes: str | float) -> Markup:
-    """Return one element.
-
-    Parameters
-    ----------
-    name : str
-        Name of the element; ours, never from data.
-    *children : str or Markup
-        What it holds; everything but `Markup` is escaped.
-    **attributes : str or float
-        ``class_`` means ``class``, ``aria_label`` means ``aria-label``. Numbers are rounded to
-        tenths, texts are escaped, empty ones left off.
-    """
-    said = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
-        for key, value in attributes.items()
-        if value != ""
-    )
-    inner = (c if isinstance(c, Markup) else escape(visible(c)) for c in children)
-    return Markup(f"<{name}{said}>{''.join(inner)}</{name}>")
-
-
-def _attribute(value: str | float) -> str:
-    return escape(visible(value)) if isinstance(value, str) else f"{round(value, 1) + 0.0:g}"
-
-
-def number(value: object) -> str:
-    """Return a number in four significant digits, or what there is in place of a finite one.
-
-    >>> number(0.93333), number(12345.0), number(1.5e300), number(None)
-    ('0.9333', '12,345', '1.5e300', 'undefined')
-    """
-    known = finite(value)
-    if known is None:
-        return "undefined" if value is None else str(value)
-    if abs(known) < 1e9 and (known.is_integer() or abs(known) >= 1000):
-        return f"{known + 0.0:,.0f}"
-    return _short_power(f"{known:.4g}")
-
-
-def _short_power(text: str) -> str:
-    """Return ``1.5e-05`` as ``1.5e-5``."""
-    digits, power, exponent = text.partition("e")
-    return f"{digits}{power}{int(exponent)}" if power else text
 
 
 def draw(figure: Figure) -> Markup:
@@ -289,7 +218,7 @@ def _tick_labels(ticks: Sequence[float], step: float) -> list[str]:
     if power >= -4 and size < 1e6:
         return [f"{tick + 0.0:,.{max(0, -power)}f}" for tick in ticks]
     digits = math.floor(math.log10(size) + 1e-6) - power
-    return [_short_power(f"{tick:.{digits}e}") if tick else "0" for tick in ticks]
+    return [short_power(f"{tick:.{digits}e}") if tick else "0" for tick in ticks]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from modelwarden.drawing import Markup, draw, joined, left_out, number, tag
+from modelwarden.drawing import draw, left_out
+from modelwarden.markup import Markup, joined, number, tag
 from modelwarden.report import Decision, Figure, Json, Report, RuleResult
 
 Cell = str | float | None

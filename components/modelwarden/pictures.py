@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelwarden.drawing import Markup, joined, tag
+from modelwarden.markup import Markup, joined, tag
 
 Pixels = npt.NDArray[np.float64]
 

@@ -27,7 +27,8 @@ from sklearn.utils import all_estimators
 
 from malicious import CORPUS, FORGERIES, MARKER, Call, corpus_file, joblib_bytes
 from modelwarden.child import skops_file
-from modelwarden.child.unpickling import MAX_REFUSED, Refused, load
+from modelwarden.child.allowed import Refused
+from modelwarden.child.unpickling import MAX_REFUSED, load
 
 RNG = np.random.default_rng(0)
 X = np.abs(RNG.normal(size=(60, 4)))

@@ -121,7 +121,7 @@ def _examined(data: bytes, vouched: bool) -> tuple[Head, Any]:
     if form.load is None:
         why = f"a model in the format {form.name}, which is not supported yet"
         return {"format": form.name, "why": why}, None
-    from modelwarden.child.unpickling import Refused
+    from modelwarden.child.allowed import Refused
 
     try:
         loaded, is_foreign = _loaded(form.load, data, vouched)
@@ -141,7 +141,8 @@ def _examined(data: bytes, vouched: bool) -> tuple[Head, Any]:
 
 def _loaded(load: "Callable[[bytes], Loaded]", data: bytes, vouched: bool) -> "tuple[Loaded, bool]":
     """Load by the allow-list; what it refuses only if somebody vouched for it."""
-    from modelwarden.child.unpickling import Loaded, Refused
+    from modelwarden.child.allowed import Refused
+    from modelwarden.child.unpickling import Loaded
 
     try:
         return load(data), False

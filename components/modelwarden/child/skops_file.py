@@ -20,21 +20,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
+from modelwarden.child.allowed import COMPILED, INERT, NAMED, Refused, allowed, plain_object
 from modelwarden.child.formats import UnfitError
 from modelwarden.child.parts import is_looked_at, unsound
-from modelwarden.child.unpickling import (
-    COMPILED,
-    INERT,
-    NAMED,
-    Loaded,
-    Refused,
-    Seen,
-    SoundBunch,
-    allowed,
-    is_sound,
-    plain_object,
-    title,
-)
+from modelwarden.child.unpickling import Loaded, Seen, SoundBunch, is_sound, title
 
 PROTOCOL = 2
 MAX_BYTES = 1 << 30

@@ -3,7 +3,8 @@
 A pickle is a program. Three rules keep this one harmless:
 
 names
-    The file can name only what is listed here, and scikit-learn's own classes.
+    The file can name only what :mod:`modelwarden.child.allowed` lists, and scikit-learn's own
+    classes.
 calls
     While loading, it can call only `MAKERS` and makers of compiled scikit-learn classes. All other
     classes are made without running their ``__init__``.
@@ -21,26 +22,36 @@ import bz2
 import io
 import lzma
 import pickle
-import re
 import sys
 import warnings
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from math import prod
 from types import FunctionType
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
-from numpy._core.multiarray import scalar
-from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 
+from modelwarden.child.allowed import (
+    ARRAY,
+    ARRAYS,
+    COMPILED,
+    GENERATORS,
+    INERT,
+    INTERNAL,
+    MAKERS,
+    NAMED,
+    Refused,
+    allowed,
+    plain_object,
+    refuse_unless,
+    words,
+)
 from modelwarden.child.parts import is_looked_at, unsound
 
 MAX_REFUSED = 100
@@ -57,20 +68,6 @@ COMPRESSIONS: Mapping[bytes, Callable[[], Any]] = {
     **{bytes([0x78, level]): zlib.decompressobj for level in (0x01, 0x5E, 0x9C, 0xDA)},
 }
 """How joblib compresses, by first bytes."""
-
-
-class Refused(pickle.UnpicklingError):
-    """The file asks for something that is not on the allow-list.
-
-    Parameters
-    ----------
-    names : tuple of str
-        What was refused, such as ``posix.system``; never empty.
-    """
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__(names)
-        self.names = names
 
 
 @dataclass(frozen=True)
@@ -134,189 +131,11 @@ def _decompressed(data: bytes, magic: bytes) -> tuple[bytes, bool]:
     return content, machine.eof and not machine.unused_data
 
 
-# --- names ----------------------------------------------------------------------------------------
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-ARRAY = type("ndarray", (), {"__module__": "numpy"})
-"""Stands for numpy's array classes: pickles name them, and nobody may call them, ever."""
-
-ARRAYS = _words("numpy.ndarray numpy.ma.MaskedArray numpy.ma.core.MaskedArray")
-
-INERT: Any = object()
-"""Stands for what was refused, and for random generators: a fitted classifier does not draw."""
-
-GENERATORS = _words("""
-    numpy.random._pickle.__randomstate_ctor numpy.random._pickle.__bit_generator_ctor
-    numpy.random._pickle.__generator_ctor numpy.random._mt19937.MT19937 numpy.random._pcg64.PCG64
-    numpy.random.bit_generator.SeedSequence numpy.random.bit_generator.__pyx_unpickle_SeedSequence
-""")
-
-NAMED = _words("""
-    builtins.object builtins.float builtins.int builtins.bool builtins.str
-    numpy.mean
-    scipy.interpolate._bsplines.BSpline
-    scipy._lib.array_api_compat.numpy._aliases.asarray
-    scipy.sparse._csr.csr_matrix scipy.sparse._csr.csr_array
-    scipy.sparse._csc.csc_matrix scipy.sparse._csc.csc_array
-    sklearn.feature_selection._mutual_info.mutual_info_classif
-    sklearn.feature_selection._univariate_selection.chi2
-    sklearn.feature_selection._univariate_selection.f_classif
-    sklearn.metrics._classification.accuracy_score
-    sklearn.metrics._classification.balanced_accuracy_score
-    sklearn.metrics._classification.brier_score_loss
-    sklearn.metrics._classification.f1_score
-    sklearn.metrics._classification.log_loss
-    sklearn.metrics._classification.matthews_corrcoef
-    sklearn.metrics._classification.precision_score
-    sklearn.metrics._classification.recall_score
-    sklearn.metrics._ranking.average_precision_score
-    sklearn.metrics._ranking.roc_auc_score
-    sklearn.utils.validation.check_array
-""")
-"""What a model may refer to; functions among them are never called while loading."""
-
-PACKAGES = _words("""
-    base calibration cluster compose covariance cross_decomposition decomposition
-    discriminant_analysis dummy ensemble feature_extraction feature_selection frozen
-    gaussian_process impute isotonic kernel_approximation linear_model manifold mixture
-    model_selection multiclass multioutput naive_bayes neighbors neural_network pipeline
-    preprocessing random_projection semi_supervised svm tree
-""")
-"""Where scikit-learn's estimators live."""
-
-INTERNAL = _words("""
-    sklearn._loss._loss sklearn._loss.link sklearn._loss.loss sklearn.calibration
-    sklearn.compose._column_transformer sklearn.ensemble._hist_gradient_boosting.predictor
-    sklearn.gaussian_process.kernels sklearn.linear_model._sgd_fast sklearn.metrics._dist_metrics
-    sklearn.metrics._scorer sklearn.model_selection._split sklearn.neighbors._ball_tree
-    sklearn.neighbors._kd_tree sklearn.neural_network._stochastic_optimizers sklearn.tree._tree
-    sklearn.utils._metadata_requests
-""")
-"""Modules whose classes are the parts of estimators."""
-
-COMPILED = _words("sklearn._loss._loss sklearn.linear_model._sgd_fast sklearn.tree._tree")
-"""Modules whose pickles call their classes, with numbers."""
-
-
-def _sklearn(module: str, name: str) -> Any:
-    """Return a class of scikit-learn, or what makes a compiled one; None for everything else."""
-    package, *inner = module.split(".")
-    if package != "sklearn" or not inner or "tests" in inner:
-        return None
-    if inner[0] not in PACKAGES and module not in INTERNAL:
-        return None
-    found: Any = vars(import_module(module)).get(name)
-    if module in INTERNAL and (name == "newObj" or name.startswith("__pyx_unpickle_Cy")):
-        return found
-    own = isinstance(found, type) and found.__module__ == module
-    return found if own and (module in INTERNAL or issubclass(found, BaseEstimator)) else None
-
-
-def _number_or_ufunc(module: str, name: str) -> Any:
-    """Return a scalar type or universal function of numpy; None for everything else."""
-    found: Any = vars(np).get(name) if module == "numpy" else None
-    if isinstance(found, type):
-        return found if issubclass(found, (np.number, np.bool_)) else None
-    return found if isinstance(found, np.ufunc) else None
-
-
-def allowed(module: str, name: str) -> Any:
-    """Return what a file may name; None for everything else."""
-    try:
-        if f"{module}.{name}" in NAMED:
-            return vars(import_module(module)).get(name)
-        return _number_or_ufunc(module, name) or _sklearn(module, name)
-    except (ImportError, ValueError):
-        return None  # there is no such module
-
-
-# --- calls ----------------------------------------------------------------------------------------
-
-
-def _refuse_unless(sound: bool, what: str) -> None:
-    if not sound:
-        raise Refused((what,))
-
-
-def _dtype(code: str, *_: object) -> np.dtype[Any]:
-    sound = isinstance(code, str) and re.fullmatch(r"[biufcSUV]\d+|O8", code) is not None
-    _refuse_unless(sound, "call of numpy.dtype")
-    return np.dtype(code, copy=True)
-
-
-def _empty_array(*_: object) -> np.ndarray[Any, Any]:
-    return np.empty(0, np.int8)  # its state follows
-
-
-def _empty_masked_array(*_: object) -> Any:
-    return np.ma.MaskedArray(np.empty(0, np.int8), mask=np.empty(0, np.bool_))
-
-
-def _array_from(data: object, dtype: object, *shape_and_order: Any) -> Any:
-    sound = isinstance(data, (bytes, bytearray)) and isinstance(dtype, np.dtype)
-    _refuse_unless(sound, "call of numpy.frombuffer")
-    return _frombuffer(data, dtype, *shape_and_order)
-
-
-def _scalar(dtype: object, data: object = b"") -> Any:
-    sound = isinstance(dtype, np.dtype) and not dtype.hasobject and isinstance(data, bytes)
-    _refuse_unless(sound, "call of numpy scalar")
-    return scalar(dtype, data)
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    _refuse_unless(encoding == "latin1", "call of _codecs.encode")
-    return str.encode(text, "latin1")
-
-
-def _partial(function: object) -> partial[Any]:
-    """Return a partial function, never a partial class: that is a call with chosen arguments."""
-    _refuse_unless(isinstance(function, (FunctionType, np.ufunc)), "call of functools.partial")
-    return partial(cast("Callable[..., Any]", function))
-
-
-def plain_object(cls: Any, base: type, state: object) -> object:
-    """Return an object of a class, made without its ``__init__``."""
-    _refuse_unless(base is object and state is None, "call of copyreg._reconstructor")
-    return cls.__new__(cls)
-
-
-MAKERS: Mapping[str, Callable[..., Any]] = {
-    "builtins.bytearray": bytearray,
-    "builtins.bytes": bytes,
-    "builtins.complex": complex,
-    "builtins.frozenset": frozenset,
-    "builtins.range": range,
-    "builtins.set": set,
-    "builtins.slice": slice,
-    "_codecs.encode": _latin1,
-    "collections.OrderedDict": lambda: OrderedDict(),
-    "copyreg._reconstructor": plain_object,
-    "functools.partial": _partial,
-    "numpy.dtype": _dtype,
-    "numpy.core.multiarray._reconstruct": _empty_array,
-    "numpy._core.multiarray._reconstruct": _empty_array,
-    "numpy.core.multiarray.scalar": _scalar,
-    "numpy._core.multiarray.scalar": _scalar,
-    "numpy.core.numeric._frombuffer": _array_from,
-    "numpy._core.numeric._frombuffer": _array_from,
-    "numpy.ma.core._mareconstruct": _empty_masked_array,
-}
-"""What a file may call while it loads, by the name that it uses."""
-
-
-# --- states ---------------------------------------------------------------------------------------
-
-
 class SoundBunch(Bunch):  # type: ignore[misc]
     """A bunch whose keys, which Python reads as attributes, are checked like attributes."""
 
     def __setitem__(self, key: object, value: object) -> None:
-        _refuse_unless(_is_plain({key: value}), "state of sklearn.utils.Bunch")
+        refuse_unless(_is_plain({key: value}), "state of sklearn.utils.Bunch")
         super().__setitem__(key, value)
 
 
@@ -339,7 +158,7 @@ def _is_plain(state: object) -> bool:
 
 def _is_array_header(state: Any) -> bool:
     """Return whether `state` can only describe a joblib array."""
-    known = _words("subclass shape order dtype allow_mmap numpy_array_alignment_bytes")
+    known = words("subclass shape order dtype allow_mmap numpy_array_alignment_bytes")
     return (
         type(state) is dict
         and set(state) <= known
@@ -383,17 +202,14 @@ def _finished(dtype: np.dtype[Any], state: Any) -> np.dtype[Any]:
     """
     _version, order, base, names, fields, itemsize, _alignment, _flags = state
     native = "<" if sys.byteorder == "little" else ">"
-    _refuse_unless(order in ("|", "=", native) and base is None, "state of numpy.dtype")
+    refuse_unless(order in ("|", "=", native) and base is None, "state of numpy.dtype")
     if names is None:
         return dtype
     formats, offsets = zip(*(fields[name][:2] for name in names), strict=True)
     sound = all(isinstance(part, np.dtype) and not part.hasobject for part in formats)
-    _refuse_unless(sound, "state of numpy.dtype")
+    refuse_unless(sound, "state of numpy.dtype")
     parts = {"names": names, "formats": formats, "offsets": offsets, "itemsize": itemsize}
     return np.dtype(parts)  # type: ignore[call-overload, no-any-return]
-
-
-# --- the machine ----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -409,7 +225,7 @@ class Seen:
     def refuse(self, what: str) -> Any:
         """Note what was refused, in printable characters."""
         self.refused[ascii(what)[1:-1][:200]] = None
-        _refuse_unless(len(self.refused) < MAX_REFUSED, what)
+        refuse_unless(len(self.refused) < MAX_REFUSED, what)
         return INERT
 
 
@@ -418,14 +234,14 @@ def _into(opcode: bytes, kind: type, owner: Callable[[Any], object]) -> Callable
     fill = NumpyUnpickler.dispatch[opcode[0]]
 
     def guarded(unpickler: Any) -> None:
-        _refuse_unless(isinstance(owner(unpickler), kind), f"opcode {opcode!r} on another object")
+        refuse_unless(isinstance(owner(unpickler), kind), f"opcode {opcode!r} on another object")
         fill(unpickler)
 
     return guarded
 
 
 def _forbidden(opcode: str) -> Callable[[Any], None]:
-    return lambda _unpickler: _refuse_unless(False, f"opcode {opcode}")
+    return lambda _unpickler: refuse_unless(False, f"opcode {opcode}")
 
 
 class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
@@ -434,7 +250,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = (
         {
             getattr(pickle, opcode)[0]: NumpyUnpickler.dispatch[getattr(pickle, opcode)[0]]
-            for opcode in _words("""
+            for opcode in words("""
             MARK STOP POP POP_MARK DUP FLOAT INT BININT BININT1 LONG BININT2 NONE STRING BINSTRING
             SHORT_BINSTRING UNICODE BINUNICODE GLOBAL DICT EMPTY_DICT GET BINGET LONG_BINGET LIST
             EMPTY_LIST PUT BINPUT LONG_BINPUT TUPLE EMPTY_TUPLE BINFLOAT PROTO TUPLE1 TUPLE2 TUPLE3
@@ -444,7 +260,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         }
         | {
             getattr(pickle, opcode)[0]: _forbidden(opcode)
-            for opcode in _words("""
+            for opcode in words("""
             PERSID BINPERSID OBJ EXT1 EXT2 EXT4 NEWOBJ_EX NEXT_BUFFER READONLY_BUFFER
         """)
         }
@@ -513,7 +329,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         """Refuse to call a class, and say which: no pickle of this century does it."""
         module, name = (self.readline()[:-1].decode("ascii") for _ in range(2))
         self.find_class(module, name)
-        _refuse_unless(False, f"call of {module}.{name}")
+        refuse_unless(False, f"call of {module}.{name}")
 
     dispatch[pickle.INST[0]] = load_inst
 
