@@ -319,6 +319,15 @@ def test_a_report_page_says_all_that_the_report_says():
     assert {"sizes", "[24, 25]"} <= set(said)
 
 
+def test_a_metrics_meaning_stands_below_its_name():
+    meanings = {"rows": "submitted <rows>", "other": "not measured here"}
+    page = report_page(Report("roni", {"rows": 3.0, "own": 1.0}), [], facts={}, meanings=meanings)
+
+    said = read(page).texts
+    assert said.index("submitted <rows>") == said.index("rows") + 1
+    assert "not measured here" not in said
+
+
 def test_an_empty_report_has_no_empty_headings():
     assert read(report_page(Report("roni", {}), [], facts={})).elements.count("h2") == 0
 

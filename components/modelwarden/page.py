@@ -79,6 +79,7 @@ th:last-child, td:last-child { padding-right: 0 }
 .number { text-align: right }
 td.number { white-space: nowrap }
 td p { color: var(--soft); margin-top: .1rem; max-width: 46rem }
+td span + p { margin-top: 0; font-size: .8rem; line-height: 1.35 }
 code, dd { font: .8rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
 dl { display: grid; grid-template-columns: fit-content(14rem) 1fr; font-size: .9rem }
 dt { color: var(--soft); padding-right: 1.5rem }
@@ -168,7 +169,13 @@ class Section:
     figures: Sequence[Figure] = ()
 
 
-def report_page(report: Report, figures: Sequence[Figure], *, facts: Mapping[str, str]) -> str:
+def report_page(
+    report: Report,
+    figures: Sequence[Figure],
+    *,
+    facts: Mapping[str, str],
+    meanings: Mapping[str, str] | None = None,
+) -> str:
     """Return the page of one check.
 
     Parameters
@@ -179,13 +186,19 @@ def report_page(report: Report, figures: Sequence[Figure], *, facts: Mapping[str
         What to draw.
     facts : mapping of str to str
         Where it comes from, such as digests, options, versions and the URI of the statement.
+    meanings : mapping of str to str, optional
+        What a metric means and its unit, as its check's card says; shown below its name.
 
     Raises
     ------
     InputError
         If a figure cannot be drawn: see :func:`modelwarden.drawing.draw`.
     """
-    metrics = [("metric", "value"), *report.metrics.items()]
+    known = meanings or {}
+    metrics = [
+        (joined([tag("span", name), _paragraphs(known.get(name, ""))]), value)
+        for name, value in report.metrics.items()
+    ]
     return _document(
         "Report of a check",
         report.check,
@@ -194,7 +207,7 @@ def report_page(report: Report, figures: Sequence[Figure], *, facts: Mapping[str
         _block("Why the result must not be used", _sentences(report.failures), class_="why"),
         tag(
             "div",
-            _block("Measured", _table(metrics)),
+            _block("Measured", _table([("metric", "value"), *metrics])),
             _block("Notes", _sentences(report.notes)),
             class_="pair",
         ),

@@ -156,7 +156,12 @@ def _record(
     when: Circumstances,
 ) -> Outcome:
     """Write the report and its page, then the statement that speaks for them."""
-    page = report_page(findings.report, findings.figures, facts=_facts(asked, when))
+    page = report_page(
+        findings.report,
+        findings.figures,
+        facts=_facts(asked, when),
+        meanings=checks.card(asked.check).metrics,
+    )
     if not evidence:
         return Outcome(findings.report, page, written)
     outputs = {name: sha256(body).hexdigest() for name, body in findings.tables.items()}
