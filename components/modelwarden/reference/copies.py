@@ -100,8 +100,8 @@ def _bits(column: pa.Array) -> Hashes:
         return np.asarray(hashes[places.to_numpy()])
     wide = column.cast(pa.int32() if types.is_date32(kind) else pa.int64(), safe=False)
     known = pc.fill_null(wide, -(2**31)) if wide.null_count else wide
-    values: npt.NDArray[np.int64] = known.to_numpy(zero_copy_only=False).astype(np.int64)
-    return values.view(np.uint64)
+    whole: npt.NDArray[np.int64] = known.to_numpy(zero_copy_only=False).astype(np.int64)
+    return whole.view(np.uint64)
 
 
 def repeats(seen: int, rows: int, known: int, of: int) -> Tested:

@@ -166,6 +166,7 @@ def outcome(result: Mapping[str, Json]) -> Outcome:
 
 
 def figure(outcomes: Sequence[Outcome]) -> Figure:
+    """Return how many expectations of each type hold and fail; no series where there are none."""
     kinds = sorted({outcome.expectation for outcome in outcomes})
     counts = Counter((outcome.expectation, outcome.success) for outcome in outcomes)
     names = tuple(kind.removeprefix("expect_").replace("_", " ") for kind in kinds)
