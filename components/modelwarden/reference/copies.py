@@ -89,8 +89,9 @@ def _bits(column: pa.Array) -> Hashes:
     kind = column.type
     if types.is_floating(kind):
         values = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64) + 0.0
-        bits = values.view(np.uint64)
-        bits[np.isnan(values)] = _NAN
+        bits, gone = values.view(np.uint64), np.isnan(values)
+        if gone.any():
+            bits[gone] = _NAN
         return bits
     if kind_of(kind) == "text":
         coded = column if types.is_dictionary(kind) else column.dictionary_encode()

@@ -1,6 +1,6 @@
 """The labels of a table: which there are, how many of each, and which columns give them away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,14 @@ Codes = npt.NDArray[np.intp]
 
 SHARE = 0.02
 """Change of a class's share that is worth a person's time."""
-GIVEN_AWAY = 0.95
+GIVEN_AWAY = 0.9
 """Share of the errors of guessing that a column saves, above which it all but is the label."""
-USUAL = 0.85
+USUAL = 0.8
 """The same of trusted rows: a column that saved more was known to give labels away."""
-EDGES = 16
+EDGES = 64
 """Quantiles of each class between which a number may change what it says of the label."""
+RANGE = 5
+"""Rows of a class between two of them at least, so that what is said is not read off one row."""
 GUESSED = 20
 """Rows that guessing gets wrong at least, where a column is judged by what it saves."""
 
@@ -115,7 +117,7 @@ def leaks(
 ) -> list[Change]:
     """Name columns that all but determine the label, and did not in trusted rows.
 
-    Half of the rows say what a column tells of the label, the other half whether that is so: the
+    Each half of the rows says what a column tells of the label, the other whether that is so: the
     share of errors saved over guessing the most frequent label [1]_. A column of row numbers saves
     nothing, because its values do not come again.
 
@@ -152,11 +154,24 @@ def leaks(
 
 
 def _errors(column: pd.Series, codes: Codes) -> tuple[int, int, int]:
-    """Return errors of a column on the second half of rows, those of guessing, and the rows."""
+    """Return errors of a column, those of guessing, and the rows.
+
+    What a column says is learnt from each half of the rows and judged by the other.
+    """
     order = np.random.default_rng(0).permutation(len(codes))
-    learn, judge = order[: len(order) // 2], order[len(order) // 2 :]
-    if not len(learn) or not len(judge):
-        return 0, 0, 0
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    if not len(halves[0]):
+        return 0, 0, len(codes)
+    wrong = guessed = 0
+    for learn, judge in (halves, halves[::-1]):
+        said, usual = _learnt(column, codes, learn)
+        wrong += int((said[judge] != codes[judge]).sum())
+        guessed += int((codes[judge] != usual).sum())
+    return wrong, guessed, len(codes)
+
+
+def _learnt(column: pd.Series, codes: Codes, learn: Codes) -> tuple[Codes, int]:
+    """Return the label that each value stands for in some rows, and their most frequent label."""
     classes = int(codes.max()) + 1
     usual = int(np.bincount(codes[learn], minlength=classes).argmax())
     places = _places(column, codes, learn, classes)
@@ -164,8 +179,7 @@ def _errors(column: pd.Series, codes: Codes) -> tuple[int, int, int]:
     votes = np.bincount(places[learn] * classes + codes[learn], minlength=size * classes)
     votes = votes.reshape(-1, classes)
     said = np.where(votes.any(axis=1), votes.argmax(axis=1), usual)
-    wrong = int((said[places[judge]] != codes[judge]).sum())
-    return wrong, int((codes[judge] != usual).sum()), len(judge)
+    return said[places], usual
 
 
 def _places(column: pd.Series, codes: Codes, learn: Codes, classes: int) -> Codes:
@@ -177,7 +191,8 @@ def _places(column: pd.Series, codes: Codes, learn: Codes, classes: int) -> Code
     for label in range(classes):
         own = values[learn][(codes[learn] == label) & ~gone[learn]]
         if len(own):
-            cuts += np.quantile(own, np.linspace(0, 1, EDGES + 1), method="lower").tolist()
+            steps = np.linspace(0, 1, min(EDGES, len(own) // RANGE) + 2)
+            cuts += np.quantile(own, steps, method="lower").tolist()
     edges = np.unique(cuts)
     # the values themselves, and what lies between two of them
     at = np.searchsorted(edges, values, side="left")
@@ -186,13 +201,13 @@ def _places(column: pd.Series, codes: Codes, learn: Codes, classes: int) -> Code
     return np.where(gone, 2 * len(edges) + 1, 2 * at + hit).astype(np.intp)
 
 
-def coded(*columns: Sequence[object]) -> list[Codes]:
-    """Return labels as codes, the same for equal labels of all columns."""
-    every = pd.factorize(np.concatenate([np.asarray(c, dtype=object) for c in columns]))[0]
-    ends = np.cumsum([len(column) for column in columns])[:-1]
-    return list(np.split(every.astype(np.intp), ends))
-
-
-def named(column: pa.ChunkedArray) -> list[str]:
-    """Return labels as a profile writes them; "" where one is missing."""
-    return ["" if value is None else _name(value) for value in column.to_pylist()]
+def coded(*columns: pa.ChunkedArray) -> list[Codes]:
+    """Return labels as codes, the same for equal labels of all columns; one for what is missing."""
+    known: dict[str, int] = {}
+    found = []
+    for column in columns:
+        coded = column.combine_chunks().dictionary_encode()
+        names = ["" if v is None else _name(v) for v in coded.dictionary.to_pylist()]
+        codes = np.array([known.setdefault(name, len(known)) for name in [*names, ""]])
+        found.append(codes[coded.indices.fill_null(len(names)).to_numpy()].astype(np.intp))
+    return found

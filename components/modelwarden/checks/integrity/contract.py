@@ -11,7 +11,7 @@ import pandas as pd
 from modelwarden.errors import InputError
 from modelwarden.reference.contract import Change, Schema, compare, listed
 from modelwarden.reference.copies import Copies, bursts, hashed, repeats
-from modelwarden.reference.labels import balance, coded, counted, leaks, named
+from modelwarden.reference.labels import balance, coded, counted, leaks
 from modelwarden.reference.profile import ColumnProfile, Profile
 from modelwarden.suspicion.encoding import Encoder, plain
 
@@ -24,10 +24,9 @@ TESTS = 4
 """Tests that share it: copies, bursts, balance and leakage."""
 REPEATED = 0.001
 """Share of rows too many among those that repeat another, below which nobody need be told."""
-BURST_ROWS = 50_000
-"""Rows that are looked at for bursts."""
-LEAK_ROWS = 20_000
-"""Rows that are looked at for columns that give labels away."""
+LOOKED_AT = 20_000
+"""Rows that are looked at for bursts and for columns that give labels away: as many as the sample
+has, beyond which more of them show little more."""
 
 
 @dataclass(frozen=True)
@@ -94,26 +93,27 @@ def keeps(table: "Table", frame: pd.DataFrame, contract: Contract) -> Kept:
         What was agreed on.
     """
     schema = compare(table, contract.profile, ignore=contract.ignore)
-    copied, metrics = _copies(table, contract, schema)
-    changes = [*schema.changes, *copied]
-    notes = [] if contract.sample else ["No sample was given: rows were not compared."]
-    if contract.sample is not None:
-        crowded, metrics["burst_rows"] = _bursts(frame, contract, contract.sample, schema, table)
-        changes += crowded
+    copied, duplicates = _copies(table, contract, schema)
     has_labels = contract.target in table.columns
     labels = _balance(table, contract) if has_labels else []
-    given = _leaks(table, frame, contract, schema) if has_labels else None
-    changes += [*labels, *(given or [])]
-    if contract.target and not has_labels:
-        notes.append(f"There is no column {contract.target!r}: labels were not compared.")
-    counts: dict[str, float | None] = {
+    crowded, burst_rows, leaking = _rows(table, frame, contract, schema)
+    changes = (*schema.changes, *copied, *crowded, *labels, *(leaking or []))
+    metrics: dict[str, float | None] = {
         "contract_findings": len(changes),
         "schema_changes": len(schema.changes),
-        "burst_rows": None,
+        "duplicate_rows": duplicates,
+        "burst_rows": burst_rows,
         "label_changes": len(labels) if has_labels else None,
-        "leaking_columns": None if given is None else len(given),
+        "leaking_columns": None if leaking is None else len(leaking),
     }
-    return Kept(tuple(changes), {**counts, **metrics}, tuple(notes))
+    return Kept(changes, metrics, tuple(_notes(contract, has_labels=has_labels)))
+
+
+def _notes(contract: Contract, *, has_labels: bool) -> list[str]:
+    notes = [] if contract.sample else ["No sample was given: rows were not compared."]
+    if contract.target and not has_labels:
+        notes.append(f"There is no column {contract.target!r}: labels were not compared.")
+    return notes
 
 
 def _check_labels(known: ColumnProfile, sample: "Table | None") -> None:
@@ -123,21 +123,19 @@ def _check_labels(known: ColumnProfile, sample: "Table | None") -> None:
         raise InputError(f"target {known.name!r}", expected, f"a column of type {known.type}", fix)
 
 
-def _copies(
-    table: "Table", contract: Contract, schema: Schema
-) -> tuple[list[Change], dict[str, float | None]]:
+def _copies(table: "Table", contract: Contract, schema: Schema) -> tuple[list[Change], int | None]:
     """Test for rows that repeat another in all columns that both sides have."""
     names = [name for name in table.columns if name in schema.common]
     known = _usual(contract, names)
     if not names or known is None:
-        return [], {"duplicate_rows": None}
+        return [], None
     seen = _repeated(table, names)
     tested = repeats(seen, table.n_rows, *known)
     found = []
     if tested.p <= ALPHA / TESTS and tested.effect >= REPEATED:
         words = f"{seen} of {table.n_rows} rows repeat another, {known[0]} of {known[1]} before"
         found.append(Change("", "duplicates", words))
-    return found, {"duplicate_rows": seen}
+    return found, seen
 
 
 def _usual(contract: Contract, names: Sequence[str]) -> tuple[int, int] | None:
@@ -157,48 +155,47 @@ def _repeated(table: "Table", names: Sequence[str]) -> int:
     return counter.repeated()
 
 
-def _bursts(
-    frame: pd.DataFrame, contract: Contract, sample: "Table", schema: Schema, table: "Table"
-) -> tuple[list[Change], float | None]:
-    """Test for rows that nearly repeat each other."""
-    new = plain(frame.iloc[_some(table, BURST_ROWS)][[*_shared(frame, schema)]])
-    old = plain(sample.frame()[[*new.columns]])
-    names = [n for n in new.columns if (new[n].dtype == float) == (old[n].dtype == float)]
+def _rows(
+    table: "Table", frame: pd.DataFrame, contract: Contract, schema: Schema
+) -> tuple[list[Change], int | None, list[Change] | None]:
+    """Return bursts, how many rows they have, and columns that give labels away."""
+    target, sample = contract.target, contract.sample
+    if sample is None:
+        return [], None, None
+    left_out = contract.ignore - {target}
+    rows = _some(table, LOOKED_AT)
+    new = plain(frame.loc[rows, [name for name in frame.columns if name not in left_out]])
+    old = plain(sample.frame()[[name for name in new.columns if name in schema.common]])
+    crowded, burst_rows = _bursts(new, old)
+    if target not in frame.columns:
+        return crowded, burst_rows, None
+    (labels,), (trusted,) = table.columns_of([target]), sample.columns_of([target])
+    codes = coded(labels.take(rows), trusted)
+    features = new.drop(columns=target), old.drop(columns=target, errors="ignore")
+    leaking = leaks(features[0], codes[0], features[1], codes[1], ALPHA / TESTS)
+    return crowded, burst_rows, leaking
+
+
+def _bursts(new: pd.DataFrame, old: pd.DataFrame) -> tuple[list[Change], int | None]:
+    """Test for rows that nearly repeat each other, by the columns that both sides have."""
+    names = [n for n in old.columns if (new[n].dtype == float) == (old[n].dtype == float)]
     if not names:
         return [], None
     encoder = Encoder.fit(old[names])
     tested, crowded = bursts(encoder.encode(new[names]), encoder.encode(old[names]))
-    if tested.p > ALPHA / TESTS:
-        return [], crowded
-    return [Change("", "burst", tested.words)], crowded
-
-
-def _shared(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    return [name for name in frame.columns if name in schema.common]
+    found = [Change("", "burst", tested.words)] if tested.p <= ALPHA / TESTS else []
+    return found, crowded
 
 
 def _some(table: "Table", rows: int) -> npt.NDArray[np.intp]:
     """Return some rows, in order; which, follows from all bytes of the file."""
+    if table.n_rows <= rows:
+        return np.arange(table.n_rows)
     random = np.random.default_rng(int(table.sha256[:16], 16))
-    return np.sort(random.permutation(table.n_rows)[:rows])
+    return np.sort(random.choice(table.n_rows, rows, replace=False, shuffle=False))
 
 
 def _balance(table: "Table", contract: Contract) -> list[Change]:
     known = contract.profile.by_name[contract.target]
     found = counted(table, contract.target)
     return balance(found, table.n_rows, known, contract.profile, ALPHA / TESTS)
-
-
-def _leaks(
-    table: "Table", frame: pd.DataFrame, contract: Contract, schema: Schema
-) -> list[Change] | None:
-    """Look for columns that give labels away, new ones included."""
-    target, sample = contract.target, contract.sample
-    if sample is None:
-        return None
-    rows = _some(table, LEAK_ROWS)
-    new = plain(frame.iloc[rows][[n for n in frame.columns if n not in {target, *contract.ignore}]])
-    old = plain(sample.frame()[[n for n in new.columns if n in schema.common]])
-    (labels,), (trusted,) = table.columns_of([target]), sample.columns_of([target])
-    codes, known = coded(named(labels.take(rows)), named(trusted))
-    return leaks(new, codes, old, known, ALPHA / TESTS)
