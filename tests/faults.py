@@ -1,4 +1,4 @@
-"""The faults of storage and the attacks on evidence, models and policies that we know, and the tests that try them.
+"""The faults of storage and data and the attacks on evidence, models and policies that we know, and the tests that try them.
 
 ``python tests/faults.py`` runs those tests and writes ``docs/faults.md``.
 """
@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from modelwarden import table_files
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/faults.md"
 HEAD = """\
 # Faults and attacks that are tried
 
-Written by `python tests/faults.py`, which runs the tests that it names. F: storage and processes; E: evidence and approvals; M: model files; P: policies.
+Written by `python tests/faults.py`, which runs the tests that it names. F: storage and processes; E: evidence and approvals; M: model files; D: tables; P: policies.
+
+A table has at most {cells:,} cells (rows x columns) and {columns:,} columns; CSV has at most {bytes:,} bytes, {row:,} in a row and 131,072 characters in a field; the values of a Parquet file have at most {bytes:,} bytes when decoded, repeated texts written out; the name of a column has at most {name} characters. `modelwarden profile` reads Parquet of any number of rows, one batch at a time.
 
 {passed} of {whole} cases pass.
 
@@ -43,6 +47,8 @@ APPROVALS, EVIDENCE, FILE = "jobs/test_approvals.py", "test_evidence.py", "test_
 SECURITY_KEYS = "jobs/test_security_keys.py"
 STORE, DEATHS, UNPICKLING = "test_store.py", "jobs/test_model_faults.py", "child/test_unpickling.py"
 MODELS, SKOPS, ONNX = "test_models.py", "child/test_skops_file.py", "child/test_onnx_model.py"
+TABLES, BAD, CONTRACT = "test_tables.py", "test_bad_tables.py", "checks/test_integrity_contract.py"
+RONI = "checks/test_roni.py"
 FAULTS = (
     Fault("F1", "500 before a write", "retried", _at(STORE, "f1_a_500_before_the_write")),
     Fault("F2", "500 after a write", "found to be written; what somebody else wrote is a conflict", _at(STORE, "f2_a_500_after_the_write_is_found_to_be_written", "f2_a_500_after_the_write_of_another_is_a_conflict")),
@@ -117,6 +123,44 @@ FAULTS = (
     Fault("M21", "skops: functions, calls, operators, mixed kinds, hidden members", "refused by name, nothing runs", _at(SKOPS, "refuses_by_name_and_executes_nothing", "refuses_a_file_that_skops_does_not_write")),
     Fault("M22", "ONNX: paths, addresses, operators and functions of its own", "refused", _at(ONNX, "refuses", "refuses_bytes_that_could_be_read_in_two_ways")),
     Fault("M23", "archives: links, devices, ways up, bombs, code, a second model, another loader", "refused", _at("child/test_archive.py", "refuses_a_tar_with", "bombs_are_not_unpacked", "refuses_what_is_not_one_model", "refuses_an_mlflow_folder_with", "refuses_an_mlflow_folder_with_a_second_model_or_description")),
+    Fault("D1", "an empty file", "refused", _at(TABLES, "names_what_is_not_a_table")),
+    Fault("D2", "a header without rows", "refused", _at(TABLES, "names_what_is_not_a_table")),
+    Fault("D3", "one row", "read; refused as labels, which are of one class", _at(BAD, "d3_one_row_is_a_table_without_two_classes")),
+    Fault("D4", "one class", "refused where labels are learnt; named where they are compared", _at(TABLES, "refuses_labels_that_are_no_classes") + _at(CONTRACT, "rows_that_are_all_one_row_and_constant_columns")),
+    Fault("D5", "the label is missing, or renamed by a character that nobody sees", "refused, the name that looks alike is shown", _at(TABLES, "a_missing_target_is_compared_with_what_is_there") + _at(CONTRACT, "a_label_that_is_missing_is_a_finding_and_not_measured", "a_renamed_column_is_one_finding_that_shows_what_changed")),
+    Fault("D6", "a label that is missing in a row", "refused, the row is named; a finding of `integrity`", _at(TABLES, "refuses_labels_that_are_no_classes") + _at(CONTRACT, "labels_that_are_missing")),
+    Fault("D7", "inf, 1e400", "read as infinite; refused as labels", _at(TABLES, "a_column_gets_the_first_type_that_fits_all_of_it", "refuses_labels_that_are_no_classes")),
+    Fault("D8", "several types in one column", "all of it is text, which is a finding against a profile", _at(TABLES, "one_late_word_makes_the_whole_column_text") + _at(CONTRACT, "another_type_is_named")),
+    Fault("D9", "integers of more than 64 bits", "refused, because rounding would merge identifiers", _at(TABLES, "refuses_csv_that_leaves_open_what_it_says")),
+    Fault("D10", "rows of different lengths", "refused, the line is named", _at(TABLES, "refuses_csv_that_leaves_open_what_it_says")),
+    Fault("D11", "two columns of one name", "refused", _at(TABLES, "refuses_csv_that_leaves_open_what_it_says", "refuses_parquet_that_is_broken_or_no_table")),
+    Fault("D12", "10,000 columns", "read; one more is refused", _at(BAD, "d12_ten_thousand_columns_are_read_and_one_more_is_not")),
+    Fault("D13", "a field of 20 MB", "refused at once; the limit is read", _at(BAD, "d13_a_field_of_megabytes_is_refused_at_once", "d13_a_field_of_the_limit_is_read")),
+    Fault("D14", "a byte-order mark, every kind of line end", "read", _at(TABLES, "reads_every_line_end_and_a_byte_order_mark")),
+    Fault("D15", "UTF-16, Latin-1", "refused, what it is is named", _at(TABLES, "names_what_is_not_a_table")),
+    Fault("D16", "NUL bytes", "refused, the line is named", _at(TABLES, "names_what_is_not_a_table")),
+    Fault("D17", "homoglyphs, paths and spaces as names of columns", "read; never a place, shown as a look-alike against a profile", _at(TABLES, "columns_may_have_hostile_names") + _at(BAD, "d17_a_column_name_is_never_a_place") + _at(CONTRACT, "hostile_names_are_only_words", "a_second_column_that_reads_like_one_that_is_there")),
+    Fault("D18", "formulas as values", "kept rows stay as they are; inert in tables that people open", _at(TABLES, "text_stays_as_it_stands") + _at(BAD, "d18_a_formula_is_inert_in_what_spreadsheets_open")),
+    Fault("D19", "the country NA", "text, not missing", _at(TABLES, "text_stays_as_it_stands", "only_an_empty_field_is_missing_in_text")),
+    Fault("D20", "leading zeros", "text, which keeps them", _at(TABLES, "text_stays_as_it_stands")),
+    Fault("D21", "semicolons, tabs, decimal commas", "refused, what was found is named", _at(TABLES, "refuses_csv_that_leaves_open_what_it_says")),
+    Fault("D22", "an error page saved as CSV", "refused", _at(TABLES, "names_what_is_not_a_table")),
+    Fault("D23", "CSV that is cut off", "refused, or no label is made up; that the last word is short, only the digest tells", _at(BAD, "d23_wherever_a_table_is_cut_off_no_label_is_made_up")),
+    Fault("D24", "a gzip bomb", "refused before it is unpacked, whatever its name", _at(BAD, "d24_a_bomb_is_refused_before_it_is_unpacked")),
+    Fault("D25", "an npz bomb", "refused before it is unpacked", _at(BAD, "d25_d34_arrays_of_numpy_are_no_tables", "d25_a_zip_that_pretends_to_be_small_is_no_table")),
+    Fault("D26", "a Parquet bomb, whose footer lies", "refused by what would be read", _at(TABLES, "counts_what_would_be_read_and_not_what_the_footer_sums_up", "refuses_text_that_a_dictionary_inflates_to", "refuses_values_that_the_footer_says_are_too_many")),
+    Fault("D27", "Parquet that is cut off, without footer, or with a huge one", "refused", _at(TABLES, "refuses_parquet_that_is_broken_or_no_table")),
+    Fault("D28", "a flipped byte of data", "refused by digest", _at(BAD, "d28_data_with_a_flipped_byte_is_not_what_was_agreed_on") + _at(TABLES, "a_flipped_byte_gives_a_table_or_a_clear_error")),
+    Fault("D29", "a broken footer", "refused", _at(TABLES, "refuses_parquet_that_is_broken_or_no_table", "a_flipped_byte_gives_a_table_or_a_clear_error")),
+    Fault("D30", "broken metadata of pandas", "ignored", _at(TABLES, "metadata_of_pandas_hides_no_column")),
+    Fault("D31", "metadata that makes the label an index", "ignored: no column is hidden", _at(TABLES, "metadata_of_pandas_hides_no_column")),
+    Fault("D32", "columns of lists, bytes, decimals", "refused, column and type are named", _at(TABLES, "refuses_parquet_that_is_broken_or_no_table")),
+    Fault("D33", "a pickle in the schema", "not loaded", _at(TABLES, "a_pickle_in_the_schema_is_not_loaded")),
+    Fault("D34", "an .npy of objects", "refused", _at(BAD, "d25_d34_arrays_of_numpy_are_no_tables")),
+    Fault("D35", "an .npy that claims 10^12 rows", "refused, nothing is allocated", _at(BAD, "d35_an_array_that_claims_more_than_there_is_is_not_believed")),
+    Fault("D36", "Parquet without rows", "refused", _at(TABLES, "refuses_parquet_that_is_broken_or_no_table")),
+    Fault("D37", "all rows are one row, all columns constant", "read; a finding, unless it was always so", _at(CONTRACT, "rows_that_are_all_one_row_and_constant_columns", "a_profile_of_constant_columns_is_kept_by_constant_columns") + _at(RONI, "rows_without_any_difference_are_not_rejected")),
+    Fault("D38", "data that RONI would reject altogether", "the check fails, all rows stay", _at(RONI, "more_suspects_than_allowed_fails_and_removes_nothing", "when_every_row_is_poison_the_check_fails_whatever_is_allowed")),
     Fault("P1", "an equal key in YAML", "refused", _at("test_documents.py", "yaml_refuses")),
     Fault("P2", "`1e-3` as text", "refused", _at(FILE, "refuses_a_fault_and_names_it")),
     Fault("P3", "a threshold of NaN", "refused", _at(FILE, "refuses_a_threshold_that_is_no_finite_number")),
@@ -143,7 +187,14 @@ def page(passes: dict[str, bool]) -> str:
         tests = ", ".join(f"`{test}`" for test in fault.tests)
         mark = "yes" if holds else "NO"
         rows.append(f"| {fault.case} | {fault.what} | {fault.expected} | {tests} | {mark} |\n")
-    return HEAD.format(passed=good, whole=len(FAULTS)) + "".join(rows)
+    limits = {
+        "cells": table_files.MAX_CELLS,
+        "columns": table_files.MAX_COLUMNS,
+        "bytes": table_files.MAX_BYTES,
+        "row": table_files.MAX_ROW,
+        "name": table_files.MAX_NAME,
+    }
+    return HEAD.format(passed=good, whole=len(FAULTS), **limits) + "".join(rows)
 
 
 def run() -> dict[str, bool]:

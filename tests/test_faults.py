@@ -6,11 +6,11 @@ import pytest
 
 from faults import FAULTS, PAGE, functions, page
 
-ENDS = {"E": 30, "M": 23, "P": 8}
+ENDS = {"E": 30, "M": 23, "D": 38, "P": 8}
 TESTS = Path(__file__).parent
 
 
-def test_has_every_case_of_storage_evidence_models_and_policy():
+def test_has_every_case_of_storage_evidence_models_data_and_policy():
     stored = [f"F{n}" for n in (*range(1, 18), 20, 22, 23)]
     wanted = stored + [f"{kind}{n}" for kind, end in ENDS.items() for n in range(1, end + 1)]
 

@@ -116,17 +116,32 @@ def _fields(check: str) -> tuple[str, ...]:
 
 
 class IntegrityOperator(CheckOperator):
-    """Hold a table against a Great Expectations suite.
+    """Hold a table against a Great Expectations suite, trusted data's profile, or both.
 
-    See :func:`modelwarden.checks.integrity.integrity`.
+    One of `suite` and `profile` must be given. `data_docs` is the URI for Great Expectations' own
+    page. See :func:`modelwarden.checks.integrity.integrity`.
     """
 
     check = "integrity"
     template_fields: Sequence[str] = _fields("integrity")
 
-    def __init__(self, *, data: str, suite: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        data: str,
+        suite: str = "",
+        profile: str = "",
+        sample: str = "",
+        target: str = "",
+        ignore: str = "",
+        engine: str = "pandas",
+        data_docs: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.data, self.suite = data, suite
+        self.data, self.suite, self.profile, self.sample = data, suite, profile, sample
+        self.target, self.ignore, self.engine = target, ignore, engine
+        self.data_docs = data_docs
 
 
 class RoniOperator(CheckOperator):

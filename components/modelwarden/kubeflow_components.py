@@ -53,25 +53,43 @@ def integrity(
     data: Input[Dataset],
     report: Output[HTML],
     metrics: Output[Metrics],
-    suite: str,
+    suite: str = "",
+    profile: str = "",
+    sample: str = "",
+    target: str = "",
+    ignore: str = "",
+    engine: str = "pandas",
+    data_docs: str = "",
     evidence: str = "",
     key: str = "",
 ):
-    """Hold a table against a Great Expectations suite.
+    """Hold a table against a Great Expectations suite, trusted data's profile, or both.
 
     Args:
         data: The table.
         report: The report as a page.
         metrics: Its metrics.
-        suite: URI of the suite.
+        suite: URI of the suite; it or a profile must be given.
+        profile: URI of what modelwarden profile wrote.
+        sample: URI of the sample that it wrote beside it; "" compares no rows.
+        target: Label column, to compare labels with the profile; "" leaves labels alone.
+        ignore: Columns that the profile is not held against, separated by commas.
+        engine: Engine of Great Expectations, pandas or spark.
+        data_docs: URI for Great Expectations' own page about the suite; "" writes none.
         evidence: Prefix for report and signed statement.
         key: Signing key, a PEM file or env:NAME; "" signs nothing.
     """
     from modelwarden.jobs.check import check
     from modelwarden.kubeflow_artifacts import show
 
-    inputs = {"data": data.path, "suite": suite}
-    outcome = check("integrity", inputs=inputs, evidence=evidence, key=key)
+    outcome = check(
+        "integrity",
+        inputs={"data": data.path, "suite": suite, "profile": profile, "sample": sample},
+        options={"target": target, "ignore": ignore, "engine": engine},
+        tables={"data_docs": data_docs},
+        evidence=evidence,
+        key=key,
+    )
     show(outcome, report=report, metrics=metrics)
 
 

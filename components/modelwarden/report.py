@@ -9,6 +9,9 @@ from typing import Any
 TRAINED = "trained"
 """What the builder's statement is called, which ties a model to the data it was trained on."""
 
+REPORT_PAGE = "modelwarden:report-page"
+"""What a page among a check's tables says in place of the address of the check's own page."""
+
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict of the same."""
 
@@ -159,11 +162,15 @@ class Findings:
         Tables to store, in the format of the table they came from, such as ``kept``.
     figures : tuple of Figure
         What the page shows.
+    pages : tuple of str
+        Those of `tables` that are pages: `REPORT_PAGE` in them becomes the address of the check's
+        own page, which links to them.
     """
 
     report: Report
     tables: Mapping[str, bytes] = field(default_factory=dict)
     figures: tuple[Figure, ...] = ()
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

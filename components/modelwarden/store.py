@@ -111,6 +111,11 @@ class File:
     size: int
 
 
+def blob_folder(prefix: str) -> str:
+    """Return the folder below `prefix` that blobs lie in, under their digest."""
+    return join(prefix, "sha256")
+
+
 class Store:
     """Read and create objects; there is no verb that deletes or overwrites.
 
@@ -207,7 +212,7 @@ class Store:
     def put_blob(self, prefix: str, body: bytes | Path, *, suffix: str = "") -> str:
         """Create ``{prefix}/sha256/{digest}{suffix}`` and return its URI; see `put_once`."""
         with _opened(body) as upload:
-            uri = join(prefix, f"sha256/{upload.sha256}{suffix}")
+            uri = f"{blob_folder(prefix)}/{upload.sha256}{suffix}"
             persist(partial(_create_or_match, self._at(uri), upload))
             return uri
 

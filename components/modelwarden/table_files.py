@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,8 @@ MAX_COLUMNS = 10_000
 BATCH = 65_536  # rows that are read at a time
 MAX_NAME = 256  # characters in the name of a column
 MAX_ROW = 1 << 24  # bytes in a row of CSV; a field has 131,072 characters, the limit of csv
+
+Kind = Literal["number", "flag", "time", "text"]
 
 _MISSING = pa.array(pyarrow.csv.ConvertOptions().null_values)
 _QUOTED = re.compile('[",\r\n]')
@@ -250,6 +252,15 @@ def check_schema(schema: pa.Schema, where: str) -> None:
             expected = "numbers, booleans, text, categories or timestamps"
             fix = "cast it to float64" if types.is_decimal(kind) else "cast or drop it"
             raise InputError(f"{where}, column {field.name!r}", expected, str(kind)[:80], fix)
+
+
+def kind_of(kind: pa.DataType) -> Kind:
+    """Return what a column's values are: ``number``, ``flag``, ``time`` or ``text``."""
+    if types.is_integer(kind) or types.is_floating(kind):
+        return "number"
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return "time"
+    return "flag" if types.is_boolean(kind) else "text"
 
 
 def _decoded_bytes(column: pa.ChunkedArray) -> int:

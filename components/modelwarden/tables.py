@@ -9,7 +9,6 @@ becomes.
 import difflib
 import hashlib
 import io
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelwarden.errors import InputError
+from modelwarden.lookalikes import plain
 from modelwarden.table_files import (
+    BATCH,
     as_type,
     cell,
     check_names,
@@ -78,6 +79,24 @@ class Table:
         is_csv = not starts_as_parquet(file)
         cells = read_csv(file) if is_csv else read_parquet(file)
         return cls(file, cells, is_csv=is_csv)
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether the file is text, so that types are what its values look like."""
+        return self._is_csv
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return names and types of the columns, in the file's order."""
+        return self._cells.schema
+
+    def columns_of(self, names: Sequence[str]) -> tuple[pa.ChunkedArray, ...]:
+        """Return some columns as Arrow holds them, without copying them."""
+        return tuple(self._cells.column(name) for name in names)
+
+    def batches(self, names: Sequence[str], rows: int = BATCH) -> Iterator[pa.RecordBatch]:
+        """Yield some columns in row order, `rows` at a time at most, without copying them."""
+        yield from self._cells.select(list(names)).to_batches(max_chunksize=rows)
 
     def frame(self) -> pd.DataFrame:
         """Return all columns as a new DataFrame with a plain row index.
@@ -293,9 +312,9 @@ def _check_known(table: Table, target: str) -> None:
     """Refuse what is not a column; say which there are and which looks alike."""
     if target in table.columns:
         return
-    plain = {_plain(name): name for name in table.columns}
-    near = difflib.get_close_matches(_plain(target), plain, n=1)
-    fix = f"did you mean {plain[near[0]]!a}?" if near else "correct the name"
+    known = {plain(name): name for name in table.columns}
+    near = difflib.get_close_matches(plain(target), known, n=1)
+    fix = f"did you mean {known[near[0]]!a}?" if near else "correct the name"
     shown = ", ".join(repr(name) for name in table.columns[:12])
     more = f" and {len(table.columns) - 12} more" if len(table.columns) > 12 else ""
     raise InputError(table.uri, f"a column {target!a}", f"{shown}{more}", fix)
@@ -303,9 +322,3 @@ def _check_known(table: Table, target: str) -> None:
 
 def _line_end(text: str) -> str:
     return text[len(text.rstrip("\r\n")) :]
-
-
-def _plain(name: str) -> str:
-    """Return a name without what the eye does not see: case, width, spaces, invisible marks."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(mark for mark in folded if unicodedata.category(mark)[0] not in "CZ")

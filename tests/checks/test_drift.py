@@ -198,7 +198,7 @@ def test_columns_that_are_missing_new_or_of_another_kind(reference, folder):
     assert report.details["schema"] == [
         "'c1' is missing",
         "'extra' is new",
-        "'c2' holds another kind of values",
+        "'c2' holds another kind of values: text, not numbers",
     ]
     assert report.metrics["rows"] == 500
 

@@ -145,7 +145,7 @@ def test_a_profile_comes_back_as_it_was_written():
     [
         ({"rows": 0}, "rows"),
         ({"rows": "5"}, "rows"),
-        ({"version": 2}, "version"),
+        ({"version": 3}, "version"),
         ({"sample": "xyz"}, "sample"),
         ({"columns": "x"}, "columns"),
         ({"more": 1}, "more"),

@@ -9,6 +9,7 @@ from scipy import stats
 
 from modelwarden.errors import InputError
 from modelwarden.models import Predictor
+from modelwarden.reference.contract import Schema, compare, listed
 from modelwarden.reference.crowds import crowds
 from modelwarden.reference.findings import Tested
 from modelwarden.reference.margins import margins, stability
@@ -86,10 +87,8 @@ def drift(
     share = finite(alpha)
     if share is None or not 0 < share < 1:
         raise InputError("alpha", "a share between 0 and 1", repr(alpha), "0.05 is usual")
-    known, watch = _profile(profile, sample), work or Work()
-    left_out = {name.strip() for name in ignore.split(",")} - {""}
-    whole = batch.frame()
-    schema = _schema(whole, known, left_out)
+    known, watch = Profile.open(profile, sample), work or Work()
+    whole, schema = batch.frame(), compare(batch, known, ignore=listed(ignore))
     names = [name for name in sample.columns if name in schema.common]
     if not names:
         raise InputError(batch.uri, "columns of the profile", "none of them")
@@ -121,38 +120,6 @@ class _Judged:
     channel: str
     p: float
     alerts: bool
-
-
-@dataclass(frozen=True)
-class _Schema:
-    """Which columns both sides have, and how they differ otherwise."""
-
-    common: frozenset[str]
-    changes: tuple[str, ...]
-
-
-def _profile(file: File, sample: Table) -> Profile:
-    known = Profile.parse(file.path.read_bytes(), file.uri)
-    if known.sample != sample.sha256:
-        expected, fix = f"the sample of {file.uri}", "give the one that was written beside it"
-        raise InputError(sample.uri, expected, "another table", fix)
-    return known
-
-
-def _schema(batch: pd.DataFrame, known: Profile, left_out: set[str]) -> _Schema:
-    """Compare the columns: what is missing, unknown, or of another kind."""
-    kinds = plain(batch).dtypes
-    there = {name: kinds[name] == np.float64 for name in batch.columns if name not in left_out}
-    wanted = {c.name: c.kind != "text" for c in known.columns if c.name not in left_out}
-    other = {
-        name
-        for name in there.keys() & wanted.keys()
-        if there[name] != wanted[name] and batch[name].notna().any()
-    }
-    changes = [f"{name!r} is missing" for name in sorted(wanted.keys() - there.keys())]
-    changes += [f"{name!r} is new" for name in sorted(there.keys() - wanted.keys())]
-    changes += [f"{name!r} holds another kind of values" for name in sorted(other)]
-    return _Schema(frozenset(there.keys() & wanted.keys()) - other, tuple(changes))
 
 
 def _alike(new: pd.DataFrame, old: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -204,7 +171,7 @@ def _security(found: Sequence[Tested], alpha: float) -> list[_Judged]:
 
 def _report(
     judged: Sequence[_Judged],
-    schema: _Schema,
+    schema: Schema,
     n_rows: int,
     looked_at: int,
     moved: Json,
@@ -226,7 +193,7 @@ def _report(
         notes.append(f"Of {n_rows} rows a random sample of {looked_at} was compared.")
     details = {
         "alerts": [_row(one) for one in alerts[:LISTED]],
-        "schema": list(schema.changes[:LISTED]),
+        "schema": [str(change) for change in schema.changes[:LISTED]],
         "population_stability": moved,
     }
     return Report("drift", metrics, notes=tuple(notes), details=details)

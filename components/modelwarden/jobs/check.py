@@ -10,12 +10,13 @@ from modelwarden import checks
 from modelwarden.errors import InputError, Rejected
 from modelwarden.evidence import Asked, Circumstances, check_statement, statements_folder
 from modelwarden.jobs.filing import Filed, file_statement
+from modelwarden.jobs.links import linked, links
 from modelwarden.jobs.session import Connections, Session, environment, now
 from modelwarden.jobs.vouching import voucher
 from modelwarden.page import report_page
 from modelwarden.report import Findings, Json, Report, canonical
 from modelwarden.signing import Signer
-from modelwarden.store import File, Store
+from modelwarden.store import File, Store, blob_folder
 from modelwarden.work import Work
 
 if TYPE_CHECKING:
@@ -138,8 +139,6 @@ def check(
             opened = [handed.get(n) for n in card.inputs]  # None for what is not given
             findings = function(*opened, **asked_options, work=work)
         written = {n: uri for n, uri in wanted.items() if uri and n in findings.tables}
-        for table, uri in written.items():
-            session.data.put_once(uri, findings.tables[table])
         digests = {n: f.sha256 for n, f in files.items()}
         asked = Asked(name, card.subject, asked_options, digests, card.risks)
         when = Circumstances(started, now().isoformat(), {**environment(), **foreign})
@@ -155,16 +154,18 @@ def _record(
     written: Mapping[str, str],
     when: Circumstances,
 ) -> Outcome:
-    """Write the report and its page, then the statement that speaks for them."""
-    page = report_page(
-        findings.report,
-        findings.figures,
-        facts=_facts(asked, when),
-        meanings=checks.card(asked.check).metrics,
-    )
+    """Write tables, the report and its page, then the statement that speaks for them."""
+    folder = blob_folder(evidence) if evidence else ""
+    facts = {**_facts(asked, when), **links(findings.pages, written, folder)}
+    meanings = checks.card(asked.check).metrics
+    page = report_page(findings.report, findings.figures, facts=facts, meanings=meanings)
+    page_name = f"{sha256(page.encode()).hexdigest()}.html" if evidence else ""
+    tables = linked(findings, written, folder, page_name)
+    for table, uri in written.items():
+        session.data.put_once(uri, tables[table])
     if not evidence:
         return Outcome(findings.report, page, written)
-    outputs = {name: sha256(body).hexdigest() for name, body in findings.tables.items()}
+    outputs = {name: sha256(body).hexdigest() for name, body in tables.items()}
     document = {
         "report": findings.report.as_json(),
         "figures": [figure.as_json() for figure in findings.figures],

@@ -62,7 +62,7 @@ def profile(
     from modelwarden.reference.profile import Profile
     from modelwarden.reference.suite import suite as suggested
     from modelwarden.reference.survey import survey
-    from modelwarden.table_files import batches
+    from modelwarden.table_files import batches, starts_as_parquet
 
     with Session(connections) as session:
         file = session.data.get(table)
@@ -74,6 +74,8 @@ def profile(
             source=file.sha256,
             sample=hashlib.sha256(body).hexdigest(),
             columns=seen.columns(),
+            typed=starts_as_parquet(file),
+            repeated=seen.repeated,
         )
         written = found.as_bytes()
         Profile.parse(written, out)  # what cannot be read again is not written

@@ -1,13 +1,17 @@
 """The profile of a table: small, without rows, and enough to hold later batches against."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelwarden.documents import read_json
 from modelwarden.errors import InputError
 from modelwarden.report import canonical
+
+if TYPE_CHECKING:
+    from modelwarden.store import File
+    from modelwarden.tables import Table
 
 _Count = Annotated[int, Field(ge=0)]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -35,7 +39,8 @@ class ColumnProfile(_Strict):
     whole : bool
         Whether all numbers are whole.
     values : mapping of str to int
-        How often the values of flags and texts occur, where five rows or more share one.
+        How often the values of flags and texts occur, and those of whole numbers of which there are
+        a hundred at most, where five rows or more share one.
     """
 
     name: str
@@ -64,13 +69,20 @@ class Profile(_Strict):
         SHA-256 of the sample of its rows, which is a file of its own.
     columns : tuple of ColumnProfile
         In the table's order.
+    typed : bool
+        Whether the table's file says which types its columns have, as Parquet does and CSV does
+        not; False in profiles of version 1, which do not tell.
+    repeated : int or None
+        Rows that repeat an earlier one; of very long tables an estimate. None in version 1.
     """
 
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     rows: Annotated[int, Field(ge=1)]
     source: _Digest
     sample: _Digest
     columns: tuple[ColumnProfile, ...]
+    typed: bool = False
+    repeated: _Count | None = None
 
     @property
     def by_name(self) -> Mapping[str, ColumnProfile]:
@@ -80,6 +92,21 @@ class Profile(_Strict):
     def as_bytes(self) -> bytes:
         """Return the profile as a JSON document; `open` undoes it."""
         return canonical(self.model_dump(mode="json"))
+
+    @classmethod
+    def open(cls, file: "File", sample: "Table | None" = None) -> "Profile":
+        """Read a profile, and see that a sample belongs to it.
+
+        Raises
+        ------
+        InputError
+            If the file is no profile, or `sample` is of another one.
+        """
+        known = cls.parse(file.path.read_bytes(), file.uri)
+        if sample is not None and known.sample != sample.sha256:
+            expected, fix = f"the sample of {file.uri}", "give the one that was written beside it"
+            raise InputError(sample.uri, expected, "another table", fix)
+        return known
 
     @classmethod
     def parse(cls, body: bytes, where: str) -> "Profile":

@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from modelwarden.reference.copies import Copies, hashed
 from modelwarden.reference.profile import ColumnProfile
+from modelwarden.table_files import kind_of
 
 SAMPLED = 20_000
 """Rows of the sample."""
@@ -21,6 +23,8 @@ COUNTED = 10_000
 """Different values of a column that are counted; of more, only that there are more."""
 NAMED = 200
 """Values of a column that the profile names, the most frequent ones."""
+LABELS = 100
+"""Different whole numbers that are counted, which may be labels or codes."""
 SHARED = 5
 """Rows that share a value before the profile names it: what fewer have may point at a person."""
 
@@ -42,6 +46,7 @@ class Survey:
         self.rows = 0
         self._schema = schema
         self._columns = [_collector(field.type)(field) for field in schema]
+        self._copies = Copies()
         self._random = np.random.default_rng(seed)
         self._keys = np.empty(0)
         self._sample = schema.empty_table()
@@ -50,6 +55,7 @@ class Survey:
         """Take in the next rows."""
         for column, collector in zip(batch.columns, self._columns, strict=True):
             collector.add(column)
+        self._copies.add(hashed(batch.columns))
         self.rows += batch.num_rows
         keys = self._random.random(batch.num_rows)
         bar = self._keys.max() if len(self._keys) == SAMPLED else np.inf
@@ -67,6 +73,11 @@ class Survey:
     def columns(self) -> tuple[ColumnProfile, ...]:
         """Return what was seen of each column."""
         return tuple(collector.profile() for collector in self._columns)
+
+    @property
+    def repeated(self) -> int:
+        """Rows that repeat an earlier one; see `Copies`."""
+        return self._copies.repeated()
 
     def sample(self) -> bytes:
         """Return up to `SAMPLED` rows as a Parquet file: the same for the same pyarrow."""
@@ -97,6 +108,7 @@ class _Numbers:
         self._count = self._missing = 0
         self._mean = self._squares = 0.0
         self._low, self._high, self._whole = np.inf, -np.inf, True
+        self._counts = _Counts(LABELS)
 
     def add(self, column: pa.Array) -> None:
         values = as_floats(column)
@@ -108,6 +120,8 @@ class _Numbers:
         self._high = max(self._high, float(known.max()))
         if self._whole and not types.is_integer(column.type):
             self._whole = bool((known == np.floor(known)).all())
+        if self._whole and not self._counts.many:
+            self._counts.add(pa.array(known), "{:.0f}".format)
         count, mean = len(known), float(known.mean())
         known = known - mean  # small numbers, so that squares keep their digits
         total, gap = self._count + count, mean - self._mean
@@ -117,12 +131,14 @@ class _Numbers:
 
     def profile(self) -> ColumnProfile:
         empty = not self._count
+        counted = self._whole and kind_of(self._field.type) == "number"
         return ColumnProfile(
             name=self._field.name,
             type=str(self._field.type),
-            kind="time" if _is_time(self._field.type) else "number",
+            kind=kind_of(self._field.type),
             missing=self._missing,
-            distinct=-1,
+            distinct=self._counts.distinct if counted else -1,
+            values=self._counts.named() if counted else {},
             low=0.0 if empty else self._low,
             high=0.0 if empty else self._high,
             mean=self._mean,
@@ -131,39 +147,57 @@ class _Numbers:
         )
 
 
+class _Counts:
+    """How often each value occurs, as long as there are not too many different ones."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self.many = limit, False
+        self._counts: Counter[str] = Counter()
+
+    def add(self, column: pa.Array, as_text: Callable[[Any], str]) -> None:
+        if self.many:
+            return
+        for entry in pc.value_counts(column).to_pylist():
+            self._counts[as_text(entry["values"])] += entry["counts"]
+        if len(self._counts) > self._limit:
+            self.many, self._counts = True, Counter()
+
+    @property
+    def distinct(self) -> int:
+        return -1 if self.many else len(self._counts)
+
+    def named(self) -> dict[str, int]:
+        """Return the most frequent values among those that enough rows share."""
+        shared = {value: n for value, n in self._counts.items() if n >= SHARED}
+        return dict(heapq.nsmallest(NAMED, shared.items(), key=lambda e: (-e[1], e[0])))
+
+
 class _Values:
     """Counts of the values of a flag or a text."""
 
     def __init__(self, field: pa.Field) -> None:
-        self._field = field
-        self._missing, self._many = 0, False
-        self._counts: Counter[str] = Counter()
+        self._field, self._missing, self._counts = field, 0, _Counts(COUNTED)
 
     def add(self, column: pa.Array) -> None:
         self._missing += column.null_count
-        if self._many:
-            return
-        for entry in pc.value_counts(column.drop_null()).to_pylist():
-            self._counts[written(entry["values"])] += entry["counts"]
-        if len(self._counts) > COUNTED:
-            self._many, self._counts = True, Counter()
+        if not self._counts.many:
+            self._counts.add(column.drop_null(), written)
 
     def profile(self) -> ColumnProfile:
-        shared = {value: n for value, n in self._counts.items() if n >= SHARED}
         return ColumnProfile(
             name=self._field.name,
             type=str(self._field.type),
-            kind="flag" if types.is_boolean(self._field.type) else "text",
+            kind=kind_of(self._field.type),
             missing=self._missing,
-            distinct=-1 if self._many else len(self._counts),
-            values=dict(heapq.nsmallest(NAMED, shared.items(), key=lambda e: (-e[1], e[0]))),
+            distinct=self._counts.distinct,
+            values=self._counts.named(),
         )
 
 
 def as_floats(column: Any) -> Floats:
     """Return a column of numbers or times as floats; NaN where a value is missing."""
     kind = column.type
-    if _is_time(kind):
+    if kind_of(kind) == "time":
         per_second = 10**9
         column = column.cast(pa.timestamp("ns")).cast(pa.int64())
         seconds = column.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -176,10 +210,5 @@ def written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _is_time(kind: pa.DataType) -> bool:
-    return bool(types.is_timestamp(kind) or types.is_date(kind))
-
-
 def _collector(kind: pa.DataType) -> Callable[[pa.Field], _Numbers | _Values]:
-    is_number = types.is_integer(kind) or types.is_floating(kind)
-    return _Numbers if is_number or _is_time(kind) else _Values
+    return _Numbers if kind_of(kind) in ("number", "time") else _Values
