@@ -123,12 +123,12 @@ def test_a_failed_check_fails_the_task_only_when_asked_and_after_it_is_recorded(
 @pytest.mark.parametrize(
     ("operator", "problem"),
     [
-        (lambda: roni("s3://b", on_fail="explode"), "on_fail: expected record or fail"),
+        (lambda: roni("s3://b", on_fail="explode"), "on_fail: expected record, fail or warn"),
         (
             lambda: DeploymentGateOperator(
                 task_id="g", model="m", policy="p", evidence="e", trust="t", key="k", on_block="no"
             ),
-            "on_block: expected fail or record",
+            "on_block: expected fail, skip or record",
         ),
         (
             lambda: RecordTrainingOperator(
