@@ -3,6 +3,7 @@
 import json
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,7 @@ def verdicts():
     refusing("recorded", retries=3)
     refusing("warned", on_fail="warn", outlets=[Asset("checked")])
     refusing("failed", on_fail="fail", retries=3, retry_delay=0.1)
+    WeighOperator(task_id="elsewhere", model=MODEL, python=AT + "/python")
     WeighOperator(task_id="flaky", model="s3://data/model", aws_conn_id="flaky",
                   retries=1, retry_delay=0.1)
 
@@ -190,6 +192,9 @@ def world(tmp_path_factory):
     }
     for name, body in given.items():
         stall.put(name, body)
+    path = ":".join([str(site), *filter(None, sys.path)])
+    script = f'echo used > {stall.uri}/used; PYTHONPATH="{path}" exec {sys.executable} "$@"'
+    Path(stall.put("python", f"#!/bin/sh\n{script}\n".encode())).chmod(0o700)
     decision = stall.gate().statement.uri
     stall.put("decision", stall.read(decision))
     runs = [("verdicts", {}), ("gated", {})]
@@ -204,7 +209,7 @@ def world(tmp_path_factory):
         folder,
         DAGS.format(uri=stall.uri, keys=stall.keys),
         runs,
-        PYTHONPATH=":".join([str(site), *filter(None, sys.path)]),
+        PYTHONPATH=path,
         AIRFLOW_CONN_FLAKY=json.dumps(flaky),
     )
     proxy.close()
@@ -245,6 +250,13 @@ def test_what_goes_to_xcom_is_small_and_finite(world):
     numbers = {"bytes": 7, "limit": 3, "nan": None, "inf": None, "given": 0}
     assert {name: result["metrics"][name] for name in numbers} == numbers
     assert (result["severity"], result["evidence"]) == ("info", result["statement"])
+
+
+def test_a_check_runs_in_another_interpreter(world, stall):
+    result = world["verdicts"].xcoms["elsewhere.return_value"]
+
+    assert result["metrics"] == {"bytes": 7}
+    assert Path(stall.uri, "used").exists()
 
 
 def test_a_function_of_the_dag_files_evidence_under_its_name(world, stall):

@@ -85,7 +85,8 @@ def check_elsewhere(
         with suppress(BrokenPipeError), into:
             into.write(question)
         body = out.read(MAX_ANSWER + 1)
-        code = process.wait() if len(body) <= MAX_ANSWER else -1
+        code = process.wait() if len(body) <= MAX_ANSWER else -signal.SIGKILL
+        _end(process)  # or its own processes would keep the log open
         lines.join()
     return _opened(python, body, code, last)
 
@@ -133,13 +134,17 @@ def _started(python: str, connections: Connections | None) -> Iterator["subproce
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end(process)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _follow(err: IO[bytes], last: deque[str], log: Callable[[str], None]) -> None:
@@ -170,11 +175,11 @@ def _opened(python: str, body: bytes, code: int, last: deque[str]) -> dict[str, 
 
 def _error(kind: str, args: list[Json]) -> ModelWardenError:
     """Return the error that was raised there."""
-    known: Any = getattr(errors, kind, None)
+    known = getattr(errors, kind, None)
     if not (isinstance(known, type) and issubclass(known, ModelWardenError)):
         return ModelWardenError("python", "an error that is known here", kind)
-    raised: ModelWardenError = known(*(tuple(a) if isinstance(a, list) else a for a in args))
-    return raised
+    made: Callable[..., ModelWardenError] = known
+    return made(*(tuple(arg) if isinstance(arg, list) else arg for arg in args))
 
 
 if __name__ == "__main__":
