@@ -161,13 +161,15 @@ def test_nothing_is_left_behind_when_the_task_is_stopped(tmp_path, stall):
     sleeper.write_text("#!/bin/sh\nsleep 60 &\necho $! >&2\nwait\n")
     sleeper.chmod(0o700)
     started = []
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
 
     def stop(line):
         started.append(int(line))
-        os.kill(os.getpid(), signal.SIGINT)  # as Airflow stops a task, by a signal
+        os.kill(os.getpid(), signal.SIGUSR1)  # as Airflow stops a task, by a signal
 
     with pytest.raises(KeyboardInterrupt):
         weigh(str(sleeper), stall, log=stop)
+    signal.signal(signal.SIGUSR1, before)
     end = time.monotonic() + 10
     while Path(f"/proc/{started[0]}").exists() and time.monotonic() < end:
         time.sleep(0.05)
