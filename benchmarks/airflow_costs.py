@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TURNS = 7
+TURNS = 5
 NAMES = "AirflowFailException, BaseOperator, BaseOperatorLink, SkipMixin, TriggerRule"
 IMPORT = f"""
 import json, time
