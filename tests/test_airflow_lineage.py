@@ -65,6 +65,13 @@ def test_a_summary_names_the_report_and_its_digest_when_nothing_is_signed():
     assert (result["evidence"], result["sha256"]) == ("s3://evidence/sha256/ab", "ab")
 
 
+def test_a_summary_holds_finite_numbers_only():
+    metrics = {"nan": float("nan"), "inf": float("-inf"), "true": True, "half": 0.5}
+    found = summary({**OUTCOME, "metrics": metrics}, "record")["metrics"]
+
+    assert found == {"nan": None, "inf": None, "true": None, "half": 0.5}
+
+
 def test_the_operator_tells_openlineage_what_was_read_written_and_found():
     pytest.importorskip("airflow.providers.openlineage", reason="no openlineage provider")
     operator = IntegrityOperator(task_id="v", data="d", suite="s")

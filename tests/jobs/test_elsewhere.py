@@ -113,11 +113,16 @@ def test_secrets_travel_in_the_environment_only(python, stall, tmp_path, monkeyp
     assert (tmp_path / "argv").read_text() == "-m modelwarden.jobs.elsewhere "
 
 
-def test_what_it_prints_goes_to_the_log_and_not_into_the_answer(python, stall):
+def test_what_it_prints_goes_to_the_log_and_not_into_the_answer(
+    python, stall, tmp_path, monkeypatch
+):
+    late = "import atexit\natexit.register(print, 'from a library')\n"
+    (tmp_path / "sitecustomize.py").write_text(late)
+    monkeypatch.syspath_prepend(tmp_path)
     lines = []
-    result = weigh(python("echo hello >&2"), stall, log=lines.append)
+    result = weigh(python("echo early; echo hello >&2"), stall, log=lines.append)
 
-    assert (result["success"], lines) == (True, ["hello"])
+    assert (result["success"], lines) == (True, ["hello", "from a library"])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def test_an_interpreter_without_modelwarden_is_named(tmp_path, stall):
 
 def test_another_version_is_named(tmp_path, stall):
     other = tmp_path / "other"
-    other.write_text('#!/bin/sh\necho \'{"modelwarden": "0.0.1", "outcome": {}}\'\n')
+    other.write_text('#!/bin/sh\nprintf \'{"modelwarden": "0.0.1", "outcome": {}}\'\n')
     other.chmod(0o700)
 
     with pytest.raises(InputError, match=r"expected modelwarden .*, got 0\.0\.1"):

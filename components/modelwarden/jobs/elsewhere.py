@@ -100,7 +100,7 @@ def main() -> None:
     except ModelWardenError as error:
         said = {"error": type(error).__name__, "args": list(error.args)}
     with answer:
-        answer.write(canonical({"modelwarden": __version__, **said}))
+        answer.write(b"\n" + canonical({"modelwarden": __version__, **said}))
 
 
 def _ask(question: dict[str, Json]) -> Json:
@@ -158,7 +158,7 @@ def _opened(python: str, body: bytes, code: int, last: deque[str]) -> dict[str, 
     """Return the outcome in an answer, or raise what the job raised."""
     where = f"python {python}"
     try:
-        said = json.loads(body)
+        said = json.loads(body.rpartition(b"\n")[2])  # what came before is not the job's
         version = said["modelwarden"]
     except (ValueError, TypeError, KeyError) as error:
         line = next((text for text in reversed(last) if text), f"exit code {code}")
