@@ -1,6 +1,9 @@
 """Operators: what a task sees of a verdict, a fault and storage trouble."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -123,12 +126,12 @@ def test_a_failed_check_fails_the_task_only_when_asked_and_after_it_is_recorded(
 @pytest.mark.parametrize(
     ("operator", "problem"),
     [
-        (lambda: roni("s3://b", on_fail="explode"), "on_fail: expected record or fail"),
+        (lambda: roni("s3://b", on_fail="explode"), "on_fail: expected record, fail or warn"),
         (
             lambda: DeploymentGateOperator(
                 task_id="g", model="m", policy="p", evidence="e", trust="t", key="k", on_block="no"
             ),
-            "on_block: expected fail or record",
+            "on_block: expected fail, skip or record",
         ),
         (
             lambda: RecordTrainingOperator(
@@ -181,3 +184,18 @@ def test_the_provider_describes_itself_as_airflow_asks():
 
     schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
     jsonschema.validate(get_provider_info(), schema)
+
+
+def test_airflow_lists_the_provider(tmp_path):
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    words = ["providers", "get", "modelwarden", "--full", "--output", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+    (told,) = json.loads(done.stdout[done.stdout.index("[{") :])
+    assert told["extra-links"] == ["modelwarden.airflow_links.EvidenceLink"]
+    assert "security_check" in json.dumps(told["task-decorators"])

@@ -72,6 +72,30 @@ bag = DagBag("dags")
 assert not bag.import_errors, bag.import_errors
 sys.exit(bag.dags["gated_training"].test().state != "success")
 """
+LOOK = """\
+import json, os
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.asset import AssetEvent
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from airflow.utils.db import initdb
+from modelwarden.store import Store
+from sqlalchemy import select
+initdb()  # what `airflow db migrate` does
+bag = DagBag("dags")
+with Store() as store:
+    store.put_once("s3://data/model.joblib", b"a model")
+states = {name: str(bag.dags[name].test().state) for name in ("churn", "own_check")}
+with create_session() as session:
+    links = select(XComModel).where(XComModel.key == "_link_EvidenceLink")
+    told = {
+        "states": states,
+        "errors": bag.import_errors,
+        "events": [event.asset.name for event in session.scalars(select(AssetEvent))],
+        "links": {found.task_id: found.value for found in session.scalars(links)},
+    }
+print("LOOK " + json.dumps(told))
+"""
 RUN_PIPELINE = """\
 import runpy
 from kfp import local
@@ -94,7 +118,8 @@ def named(text, language, name):
 @pytest.fixture
 def project(tmp_path):
     """A user's folder: data in buckets, keys, and the README's policy and trust file."""
-    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(tmp_path)}
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": paths}
     environment |= {"AIRFLOW_HOME": str(tmp_path / "airflow"), "OMP_NUM_THREADS": "1"}
     environment |= {"AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags")}
     environment |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
@@ -133,6 +158,56 @@ def test_the_readmes_dag_runs(project):
     done = run(sys.executable, "run.py")
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_the_airflow_pages_session_and_dag_run_as_they_stand(project):
+    """What somebody does who has nothing but the page: keys, two files, a DAG, the commands."""
+    folder, run = project
+    page = (ROOT / "docs/airflow.md").read_text()
+    for name in (*folder.glob("*.pem"), *folder.glob("*.pub")):
+        name.unlink()
+    for name in ("policy.yaml", "trust.yaml"):
+        (folder / name).write_text(named(page, "yaml", name))
+    (folder / "dags").mkdir()
+    for name in ("churn", "own_check", "many", "deployment"):
+        text = named(page, "python", f"dags/{name}.py")
+        (folder / "dags" / f"{name}.py").write_text(text)
+    commands = snippets(page, "sh")
+    keys = next(text for text in commands if "keys new" in text)
+    session = next(text for text in commands if "dags test" in text)
+    (folder / "look.py").write_text(LOOK)
+    exports = "\n".join(line for line in session.splitlines() if line.startswith("export "))
+    done = run("bash", "-euc", f"{keys}\n{exports}\npython look.py")
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    told = json.loads(done.stdout.rpartition("LOOK ")[2].partition("\n")[0])
+    assert told["errors"] == {}
+    assert told["states"] == {"churn": "success", "own_check": "success"}
+    assert told["events"] == ["approved model"]
+    link = r"http://127\.0\.0\.1:\d+/evidence/churn/sha256/[0-9a-f]{64}\.html"
+    assert re.fullmatch(link, told["links"]["gate"])
+
+
+def test_the_airflow_page_shows_a_card_that_a_policy_can_speak_about():
+    page = (ROOT / "docs/airflow.md").read_text()
+    space = {}
+    exec(named(page, "python", "my_project/cards.py"), space)
+    (rule,) = re.findall(r"`(\{check: small.*?\})`", page)
+    policy = f"version: 1\nrules:\n  - {rule}\n"
+
+    assert Policy.read(policy.encode(), "docs", {**CHECKS, "small": space["SMALL"]}).rules
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_airflow_page_lists_each_operator_with_its_arguments(name):
+    card, page = CHECKS[name], (ROOT / "docs/airflow.md").read_text()
+    operator = "".join(word.capitalize() for word in name.split("_")) + "Operator"
+    reads = (f"[`{n}`]" if n in card.optional else f"`{n}`" for n in card.inputs)
+    options = (f"`{n}`" if isinstance(d, type) else f"`{n}={d!r}`" for n, d in card.options.items())
+    writes = (f"`{n}`" for n in card.tables)
+    row = " | ".join([f"`{operator}`", *(", ".join(part) for part in (reads, options, writes))])
+
+    assert f"| {row} |" in page, f"| {row} |"
 
 
 def test_the_readmes_pipeline_runs(project):

@@ -75,7 +75,7 @@ class ApprovalGateOperator(JobOperator, HITLOperator):
         """Show the decision rule by rule, and wait for an answer."""
         from modelwarden.jobs.approve import describe
 
-        with translated():
+        with translated(self):
             said = describe(self.decision, trust=self.trust, connections=self._connections())
         self.body = f"{said}\n\nSign first: `modelwarden approve {self.decision} --as YOU`."
         return HITLOperator.execute(self, context)
@@ -88,7 +88,7 @@ class ApprovalGateOperator(JobOperator, HITLOperator):
         if event.get("chosen_options") != [APPROVE]:
             raise AirflowFailException(f"rejected by {person or 'somebody unknown'}")
         code = str((event.get("params_input") or {}).get("code") or "")
-        with translated():
+        with translated(self):
             people, wanted = self._confirm(person, code)
         if len(people) < wanted:
             self.log.info("%d of %d people approved", len(people), wanted)

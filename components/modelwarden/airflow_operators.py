@@ -7,14 +7,23 @@ is small and for people: the gate and ``VerifyDecisionOperator`` read signed fil
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TriggerRule
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    BaseOperator,
+    SkipMixin,
+    TriggerRule,
+)
 
+from modelwarden.airflow_links import EvidenceLink
+from modelwarden.airflow_results import ON_FAIL, announce, one_line, summary
 from modelwarden.checks import CHECKS, card
 from modelwarden.errors import InputError, ModelWardenError, Rejected, StoreError
 
 if TYPE_CHECKING:
+    from modelwarden.cards import Card
     from modelwarden.jobs.session import Connections
     from modelwarden.store import Connection
 
@@ -31,6 +40,8 @@ class JobOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("aws_conn_id", "evidence_conn_id")
     ui_color = "#e3f2fd"
+    page = ""  # what EvidenceLink leads to, and through which connection
+    evidence_place: "Connection | None" = None
 
     def __init__(
         self,
@@ -46,8 +57,10 @@ class JobOperator(BaseOperator):
     def _connections(self) -> "Connections":
         from modelwarden.jobs.session import Connections
 
-        data = _connection(self.aws_conn_id)
-        return Connections(data=data, evidence=_connection(self.evidence_conn_id) or data)
+        data = _connection(self.aws_conn_id, "aws_conn_id")
+        evidence = _connection(self.evidence_conn_id, "evidence_conn_id") or data
+        self.evidence_place = evidence
+        return Connections(data=data, evidence=evidence)
 
     def _push(self, context: Any, values: Mapping[str, Any]) -> None:
         """Push what may be needed downstream before anything raises."""
@@ -58,8 +71,9 @@ class JobOperator(BaseOperator):
 class CheckOperator(JobOperator):
     """Run one check; the subclasses below say which, and may be imitated for your own.
 
-    Pushes ``return_value`` (check, success, failures, metrics, URIs) and the URI of each table that
-    the check wrote under the table's name, such as ``kept``.
+    Pushes ``return_value`` (see :func:`modelwarden.airflow_results.summary`) and the URI of each
+    table that the check wrote under the table's name, such as ``kept``. Events of `outlets` are
+    emitted only when the check succeeded.
 
     Parameters
     ----------
@@ -67,42 +81,94 @@ class CheckOperator(JobOperator):
         Prefix for report and signed statement.
     key : str, default=""
         Signing key: a PEM file or ``env:NAME``. Without one nothing is signed, and a gate refuses.
-    on_fail : {"record", "fail"}, default="record"
-        Whether a failed check fails the task. Leave it when a gate follows: the gate denies.
+    on_fail : {"record", "fail", "warn"}, default="record"
+        What a failed check does to the task: nothing, fail it, or a warning in its log. Leave it
+        when a gate follows: the gate denies.
+    python : str, default=""
+        Another interpreter to run the check in, which has modelwarden and what the check needs.
     """
 
     check: ClassVar[str]
-    template_fields: Sequence[str] = (*JobOperator.template_fields, "evidence", "key", "on_fail")
+    template_fields: Sequence[str] = (
+        *JobOperator.template_fields,
+        "evidence",
+        "key",
+        "on_fail",
+        "python",
+    )
+    operator_extra_links = (EvidenceLink(),)
+    inputs: Mapping[str, str] = MappingProxyType({})
+    result: Mapping[str, Any] | None = None
 
     def __init__(
-        self, *, evidence: str = "", key: str = "", on_fail: str = "record", **kwargs: Any
+        self,
+        *,
+        evidence: str = "",
+        key: str = "",
+        on_fail: str = "record",
+        python: str = "",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.evidence, self.key, self.on_fail = evidence, key, on_fail
+        self.evidence, self.key, self.on_fail, self.python = evidence, key, on_fail, python
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the check on what the templates rendered."""
-        from modelwarden.jobs.check import check
-        from modelwarden.work import Work
-
-        with translated():
-            known = card(self.check)
-            if self.on_fail not in ("record", "fail"):
-                raise InputError("on_fail", "record or fail", repr(self.on_fail))
-            outcome = check(
-                self.check,
-                inputs={name: getattr(self, name) for name in known.inputs},
+        with translated(self):
+            known = self._card()
+            self._expect_on_fail()
+            self.inputs = {name: getattr(self, name) for name in known.inputs}
+            outcome = self._measure(
+                inputs=self.inputs,
                 options={name: getattr(self, name) for name in known.options},
                 tables={name: getattr(self, name) for name in known.tables},
                 evidence=self.evidence,
                 key=self.key,
-                work=Work(self._log_progress),
-                connections=self._connections(),
             )
-            result = outcome.as_json()
-            self._push(context, {"return_value": result, **outcome.tables})
-            if self.on_fail == "fail":
-                outcome.require_success()
+            return self._conclude(context, outcome)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage how the check ended."""
+        from modelwarden.airflow_lineage import lineage
+
+        return lineage(self._card(), self.inputs, self.result)
+
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
+
+    def _card(self) -> "Card":
+        return card(self.check)
+
+    def _expect_on_fail(self) -> None:
+        if self.on_fail not in ON_FAIL:
+            raise InputError("on_fail", "record, fail or warn", repr(self.on_fail))
+
+    def _measure(self, **asked: Any) -> Mapping[str, Any]:
+        """Run the check, here or in another interpreter."""
+        where = self._connections()
+        if self.python:
+            from modelwarden.jobs.elsewhere import check_elsewhere
+
+            return check_elsewhere(
+                self.python, self.check, connections=where, log=self.log.info, **asked
+            )
+        from modelwarden.jobs.check import check
+        from modelwarden.work import Work
+
+        work = Work(self._log_progress)
+        return check(self.check, work=work, connections=where, **asked).as_json()
+
+    def _conclude(self, context: Any, outcome: Mapping[str, Any]) -> dict[str, Any]:
+        """Push what was found; then fail, warn, or leave it to a gate."""
+        result = summary(outcome, self.on_fail)
+        self.result, self.page = result, result["page"]
+        self._push(context, {"return_value": result, **result["tables"]})
+        extra = {"evidence": result["evidence"], "sha256": result["sha256"]}
+        announce(self, context, good=result["success"], extra=extra)
+        verdict = Rejected(result["check"], tuple(result["failures"]), result["page"])
+        if not result["success"] and self.on_fail == "fail":
+            raise verdict
+        if not result["success"] and self.on_fail == "warn":
+            self.log.warning("%s", verdict)
         return result
 
     def _log_progress(self, label: str, done: int, total: int) -> None:
@@ -481,7 +547,7 @@ class RecordTrainingOperator(JobOperator):
         """Return the URI of the statement."""
         from modelwarden.jobs.trained import trained
 
-        with translated():
+        with translated(self):
             return trained(
                 self.model,
                 data=self.data,
@@ -492,7 +558,7 @@ class RecordTrainingOperator(JobOperator):
             ).uri
 
 
-class DeploymentGateOperator(JobOperator):
+class DeploymentGateOperator(JobOperator, SkipMixin):
     """Decide whether a model may be deployed: :func:`modelwarden.jobs.gate.gate`.
 
     Runs even when checks crashed (``trigger_rule="all_done"``): what is missing denies, and the
@@ -506,8 +572,9 @@ class DeploymentGateOperator(JobOperator):
         Prefix below which statements lie and the decision goes.
     key : str
         The gate's key: a PEM file or ``env:NAME``.
-    on_block : {"fail", "record"}, default="fail"
-        Whether a denial fails the task, or is left to ``VerifyDecisionOperator``.
+    on_block : {"fail", "skip", "record"}, default="fail"
+        Whether a denial fails the task, skips all that comes after it, or is left to
+        ``VerifyDecisionOperator``. A mapped gate cannot skip.
     """
 
     template_fields: Sequence[str] = (
@@ -520,6 +587,8 @@ class DeploymentGateOperator(JobOperator):
         "on_block",
     )
     ui_color = "#ffe0b2"
+    operator_extra_links = (EvidenceLink(),)
+    inherits_from_skipmixin = True  # or a cleared task would run although it was skipped
 
     def __init__(
         self,
@@ -541,9 +610,11 @@ class DeploymentGateOperator(JobOperator):
         """Decide, push the decision, then block."""
         from modelwarden.jobs.gate import gate
 
-        with translated():
-            if self.on_block not in ("fail", "record"):
-                raise InputError("on_block", "fail or record", repr(self.on_block))
+        with translated(self):
+            if self.on_block not in ("fail", "skip", "record"):
+                raise InputError("on_block", "fail, skip or record", repr(self.on_block))
+            if self.on_block == "skip" and context["ti"].map_index >= 0:
+                raise InputError("on_block", "fail or record in a mapped gate", "'skip'")
             ruling = gate(
                 self.model,
                 policy=self.policy,
@@ -552,10 +623,18 @@ class DeploymentGateOperator(JobOperator):
                 key=self.key,
                 connections=self._connections(),
             )
-            result = ruling.as_json()
+            result, self.page = ruling.as_json(), ruling.page_uri
             self._push(context, {"return_value": result, "decision": ruling.statement.uri})
-            if self.on_block == "fail" and not ruling.decision.allowed:
-                raise Rejected(self.model, ruling.decision.reasons, ruling.statement.uri)
+            allowed, filed = ruling.decision.allowed, ruling.statement
+            extra = {"decision": filed.uri, "sha256": filed.sha256, "model": self.model}
+            announce(self, context, good=allowed, extra=extra)
+            verdict = Rejected(self.model, ruling.decision.reasons, filed.uri)
+            if self.on_block == "fail" and not allowed:
+                raise verdict
+            if self.on_block == "skip" and not allowed:
+                self.log.warning("%s", verdict)
+                after = self.get_flat_relatives(upstream=False)
+                self.skip(ti=context["ti"], tasks=[t for t in after if not t.is_teardown])
         return result
 
 
@@ -582,16 +661,16 @@ class VerifyDecisionOperator(JobOperator):
 
     def execute(self, context: Any) -> str:
         """Return the SHA-256 of the model that may be used."""
-        from modelwarden.jobs.verify import verify
+        from modelwarden.jobs.session import Session
+        from modelwarden.jobs.verify import verify_in
 
-        with translated():
-            return verify(
-                self.decision,
-                model=self.model,
-                policy=self.policy,
-                trust=self.trust,
-                connections=self._connections(),
-            ).model
+        with translated(self), Session(self._connections()) as session:
+            done = verify_in(
+                session, self.decision, model=self.model, policy=self.policy, trust=self.trust
+            )
+            extra = {"decision": self.decision, "sha256": done.sha256, "model": self.model}
+            announce(self, context, good=True, extra=extra)
+            return done.verdict.model
 
 
 class ReleaseOperator(JobOperator):
@@ -630,8 +709,8 @@ class ReleaseOperator(JobOperator):
         """Return where the model was published."""
         from modelwarden.jobs.release import release
 
-        with translated():
-            return release(
+        with translated(self):
+            released = release(
                 self.decision,
                 model=self.model,
                 policy=self.policy,
@@ -641,23 +720,34 @@ class ReleaseOperator(JobOperator):
                 run=self.run_name,
                 key=self.key,
                 connections=self._connections(),
-            ).as_json()
+            )
+            extra = {
+                "decision": self.decision,
+                "sha256": released.decision,
+                "model": released.model,
+            }
+            announce(self, context, good=True, extra=extra)
+            return released.as_json()
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn what a retry cannot change into a final failure; let the rest be retried."""
+def translated(operator: JobOperator) -> Iterator[None]:
+    """Turn what a retry cannot change into a final failure; let the rest be retried.
+
+    The log gets one line besides the traceback, which names the argument at fault.
+    """
     try:
         yield
-    except StoreError as error:
-        if error.retryable:
-            raise
-        raise AirflowFailException(str(error)) from error
     except ModelWardenError as error:
-        raise AirflowFailException(str(error)) from error
+        line = one_line(operator, error)
+        if isinstance(error, StoreError) and error.retryable:
+            operator.log.warning("%s", line)
+            raise
+        operator.log.error("%s", line)
+        raise AirflowFailException(line) from error
 
 
-def _connection(conn_id: str | None) -> "Connection | None":
+def _connection(conn_id: str | None, argument: str) -> "Connection | None":
     """Read an Airflow connection through the amazon provider, which knows roles and profiles."""
     if not conn_id:
         return None
@@ -665,8 +755,16 @@ def _connection(conn_id: str | None) -> "Connection | None":
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
     except ImportError as error:
         package = "apache-airflow-providers-amazon"
-        raise InputError("aws_conn_id", f"{package} to be installed", "no such package") from error
+        raise InputError(argument, f"{package} to be installed", "no such package") from error
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
     from modelwarden.store import Connection
+
+    try:  # the hook itself would go on without, and find whatever credentials are around
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        fix = "add it in Airflow, or leave the argument out"
+        raise InputError(argument, f"a connection {conn_id!r}", "none", fix) from error
 
     hook: Any = AwsGenericHook(aws_conn_id=conn_id, client_type="s3")
     credentials = hook.get_credentials()

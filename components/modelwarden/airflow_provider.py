@@ -23,4 +23,25 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["modelwarden.airflow_operators", "modelwarden.airflow_approval"],
             }
         ],
+        "extra-links": ["modelwarden.airflow_links.EvidenceLink"],
+        "task-decorators": [
+            {
+                "name": "security_check",
+                "class-name": "modelwarden.airflow_decorators.security_check",
+            }
+        ],
+        "config": {
+            "modelwarden": {
+                "description": "Links from tasks to their evidence.",
+                "options": {
+                    "evidence_url": {
+                        "description": "Address of an object of the evidence bucket in a browser.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "https://console.example.com/browser/{{bucket}}/{{key}}",
+                        "default": "",
+                    }
+                },
+            }
+        },
     }

@@ -207,6 +207,8 @@ def join(prefix: str, name: str) -> str:
     """Return the URI of what is called `name` in a folder."""
     if not prefix:
         raise InputError("prefix", URIS, "nothing", "name a folder")
+    if "://" in prefix and not prefix.partition("://")[2].strip("/"):
+        raise InputError(prefix, URIS, "no bucket", "name it")  # or `name` would be the bucket
     return f"{prefix.removesuffix('/')}/{name}"
 
 

@@ -37,7 +37,7 @@ rules:
   - {check: weigh, metric: bytes, op: "<=", value: 100}
 """
 DAG = """\
-from airflow.sdk import chain, dag
+from airflow.sdk import Asset, chain, dag
 from modelwarden.airflow_approval import ApprovalGateOperator
 from modelwarden.airflow_operators import (
     DeploymentGateOperator, ReleaseOperator, VerifyDecisionOperator,
@@ -52,13 +52,21 @@ def gated():
     decision = gate.output["decision"]
     approve = ApprovalGateOperator(
         task_id="approve", decision=decision, key="{desk}", **RULES)
-    verify = VerifyDecisionOperator(task_id="verify", decision=decision, model=MODEL, **RULES)
+    verify = VerifyDecisionOperator(
+        task_id="verify", decision=decision, model=MODEL, outlets=[Asset("approved model")],
+        **RULES)
     release = ReleaseOperator(
         task_id="release", decision=decision, model=MODEL, evidence=EVIDENCE,
         to="{uri}/releases", **RULES)
     chain(gate, approve, verify, release)
 
-gated()
+@dag(schedule=[Asset("approved model")])
+def deployment():
+    event = "{{{{ (triggering_asset_events.values() | first | first).extra.%s }}}}"
+    VerifyDecisionOperator(
+        task_id="verify", decision=event % "decision", model=event % "model", **RULES)
+
+gated(), deployment()
 """
 
 
@@ -103,6 +111,12 @@ class Airflow:
         body = {"logical_date": None, "conf": {}}
         run = self.ask("admin", "POST", "/api/v2/dags/gated/dagRuns", body)["dag_run_id"]
         return Run(self, f"/api/v2/dags/gated/dagRuns/{run}", run)
+
+    def runs(self, dag):
+        return [
+            run["state"]
+            for run in self.ask("admin", "GET", f"/api/v2/dags/{dag}/dagRuns")["dag_runs"]
+        ]
 
 
 class Run:
@@ -167,7 +181,7 @@ def airflow(stall, tmp_path_factory):
         **os.environ,
         "AIRFLOW_HOME": str(home),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": f"{stall.site}:{Path(shop.__file__).parent}",
+        "PYTHONPATH": ":".join([str(stall.site), *filter(None, sys.path)]),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -186,6 +200,8 @@ def airflow(stall, tmp_path_factory):
     for person in ("alice", "bob"):
         connection = json.dumps({"conn_type": "generic", "password": shop.SECRETS[person]})
         environment[f"AIRFLOW_CONN_TOTP_{person.upper()}"] = connection
+    # a run in the background ignores this signal, and so would everything that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             ["airflow", "standalone"],
@@ -198,13 +214,24 @@ def airflow(stall, tmp_path_factory):
         running = Airflow(port)
         until(lambda: running.ask("", "GET", "/api/v2/monitor/health"))
         until(lambda: running.ask("admin", "GET", "/api/v2/dags/gated"))
+        until(lambda: running.ask("admin", "GET", "/api/v2/dags/deployment"))
         yield running
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)  # it ends scheduler, triggerer and API server itself
         try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
+        finally:
+            left = members(process.pid)
+            if left:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert not left, left
+
+
+def members(session):
+    """Return the commands of a session's processes."""
+    words = ["ps", "-o", "args=", "-s", str(session)]
+    listed = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
+    return [line[:80] for line in listed if "<defunct>" not in line]
 
 
 def published(stall):
@@ -228,6 +255,18 @@ def test_an_operator_gets_nothing_released(airflow, stall):
     assert (run.ends(), run.state("release"), published(stall)) == ("failed", "failed", [])
 
 
+def test_a_model_that_breaks_a_rule_is_denied_before_anybody_is_asked(airflow, stall):
+    shop.restock(stall, b"x" * 200)
+    run = airflow.start()
+
+    assert run.ends() == "failed"
+    assert [run.state(t) for t in ("gate", "approve")] == ["failed", "upstream_failed"]
+    denied = airflow.ask("admin", "GET", f"{run.path}/taskInstances/gate/xcomEntries/return_value")
+    assert denied["value"]["reasons"] == ["weigh.bytes <= 100: measured 200"]
+    assert airflow.runs("deployment") == []
+    shop.restock(stall, b"a model")
+
+
 def test_two_people_with_codes_get_it_released(airflow, stall):
     decision = stall.gate().statement.uri
     for person in ("alice", "bob"):
@@ -243,3 +282,7 @@ def test_two_people_with_codes_get_it_released(airflow, stall):
 
     assert run.ends() == "success"
     assert any(path.name == "release.json" for path in published(stall))
+    links = airflow.ask("admin", "GET", f"{run.path}/taskInstances/gate/links")
+    assert "Evidence" in links["extra_links"]
+    # the approved model woke the deployment, which verifies the decision for itself
+    assert until(lambda: airflow.runs("deployment") == ["success"])

@@ -1,12 +1,13 @@
 """Run one check: URIs in, report and signed statement out."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelwarden import checks
+from modelwarden.cards import Card
 from modelwarden.errors import InputError, Rejected
 from modelwarden.evidence import Asked, Circumstances, check_statement, statements_folder
 from modelwarden.jobs.filing import Filed, file_statement
@@ -22,6 +23,13 @@ from modelwarden.work import Work
 if TYPE_CHECKING:
     from modelwarden.buckets import Bucket
     from modelwarden.logs.log import Log
+
+
+class Own(NamedTuple):
+    """A function that is no installed check, and the card that describes it."""
+
+    card: Card
+    function: Callable[..., Findings]
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ def check(
     tables: Mapping[str, str] | None = None,
     work: Work | None = None,
     connections: Connections | None = None,
+    own: Own | None = None,
 ) -> Outcome:
     """Run one check.
 
@@ -109,13 +118,15 @@ def check(
         Told about progress.
     connections : Connections, optional
         Where data and evidence are.
+    own : Own, optional
+        What to run under that name, instead of an installed check.
 
     Returns
     -------
     Outcome
         Also when the check failed; `Outcome.require_success` makes that final.
     """
-    card = checks.card(name)
+    card = own.card if own else checks.card(name)
     asked_options = card.ask(options or {})
     wanted = dict(tables or {})
     _expect(f"{name}: input", card.inputs, inputs, optional=card.optional)
@@ -123,7 +134,7 @@ def check(
     if key and not evidence:
         raise InputError("evidence", "a prefix for the signed statement", "nothing")
     signer = Signer.open(key) if key else None
-    function = checks.load(name)
+    function = own.function if own else checks.load(name)
     started = now().isoformat()
     with Session(connections) as session:
         given = {n: kind for n, kind in card.inputs.items() if inputs.get(n)}

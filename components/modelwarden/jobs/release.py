@@ -25,13 +25,14 @@ class Released:
         The manifest, written last: ``model``, ``decision`` and their digests.
     model : str
         The published copy, below the model's digest.
-    sha256 : str
-        Digest of the model.
+    sha256, decision : str
+        Digests of the model and of the decision.
     """
 
     uri: str
     model: str
     sha256: str
+    decision: str
 
     def as_json(self) -> dict[str, Json]:
         """Return the release as a small JSON value, fit for an XCom."""
@@ -115,7 +116,7 @@ def _publish(session: Session, verified: Verified, to: str) -> Released:
     }
     uri = f"{folder}/release.json"
     session.data.put_once(uri, canonical(manifest))
-    return Released(uri, model, digest)
+    return Released(uri, model, digest, verified.sha256)
 
 
 def _record(
