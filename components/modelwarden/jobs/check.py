@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modelwarden import checks
 from modelwarden.errors import InputError, Rejected
 from modelwarden.evidence import Asked, Circumstances, check_statement, statements_folder
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, environment, now
 from modelwarden.jobs.vouching import voucher
@@ -73,6 +74,7 @@ class Outcome:
         }
 
 
+@naming
 def check(
     name: str,
     *,
