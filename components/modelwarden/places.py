@@ -207,6 +207,8 @@ def join(prefix: str, name: str) -> str:
     """Return the URI of what is called `name` in a folder."""
     if not prefix:
         raise InputError("prefix", URIS, "nothing", "name a folder")
+    if prefix.rstrip("/") == "s3:":  # or the folder below would be taken for the bucket
+        raise InputError("URI", URIS, repr(prefix), "name the bucket")
     return f"{prefix.removesuffix('/')}/{name}"
 
 

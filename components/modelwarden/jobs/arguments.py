@@ -53,7 +53,8 @@ def _where(error: ModelWardenError, given: Mapping[str, str]) -> str:
     found = [name for name, uri in given.items() if uri and _is_about(about, uri)]
     if not found:
         return error.where
-    name = max(found, key=lambda name: len(given[name]))
+    longest = max(len(given[name]) for name in found)
+    name = " or ".join(name for name in found if len(given[name]) == longest)
     return name if bad else f"{name} {error.where}"
 
 
