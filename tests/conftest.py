@@ -1,11 +1,15 @@
 """Fixtures for every test: an S3 server per process, a bucket per test, a proxy with faults."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from s3 import ENVIRONMENT, S3, FaultProxy, serve
+
+# read when kubeflow_components is imported: no component of a test installs anything
+os.environ["MODELWARDEN_IMAGE"] = "modelwarden:0.1.0-python3.11"
 
 LONG = ("test_demo.py", "test_theft_loop.py", "test_docs.py", "test_roni.py", "test_models.py")
 """Files that take minutes: begun first, they do not end last."""

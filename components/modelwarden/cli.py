@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -544,6 +545,32 @@ def compile_command(folder: Path, pipelines: Path) -> None:
         ) from error
     for path in compile_all(folder, pipelines):
         click.echo(str(path))
+
+
+@cli.command(name="export-catalog")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--approver", "approvers", multiple=True, help="A GitHub name for OWNERS; repeatable."
+)
+@click.option(
+    "--verified",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Day on which the components were last seen to work; today if left out.",
+)
+def export_catalog(folder: Path, approvers: tuple[str, ...], verified: datetime | None) -> None:
+    """Write the Kubeflow components in the layout of kubeflow/pipelines-components."""
+    from modelwarden.jobs.session import now
+
+    try:
+        from modelwarden.kubeflow_catalog import export
+    except ModuleNotFoundError as error:
+        fix = "pip install 'modelwarden[kfp]'"
+        expected = "kfp to be installed"
+        raise InputError("export-catalog", expected, f"no module {error.name}", fix) from error
+    count = sum(1 for _ in export(folder, approvers=approvers, verified=(verified or now()).date()))
+    click.echo(f"{count} files below {folder}")
+    if not approvers:
+        click.echo("note: OWNERS name nobody yet, which the catalog refuses; give --approver")
 
 
 def _create(path: Path, body: bytes, mode: int) -> None:

@@ -10,6 +10,7 @@ defaults; ``""``, and None for an artifact, stands for "not given".
 """
 
 import os
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -626,7 +627,11 @@ def access(
 
 @_component()
 def record_training(
-    model: Input[Model], data: Input[Dataset], evidence: str, key: str, author: str = ""
+    model: Input[Model],
+    data: Input[Dataset],
+    evidence: str,
+    key: str,
+    author: str = "",
 ) -> str:
     """Sign which table a model was trained on.
 
@@ -734,6 +739,47 @@ def release(
     ).uri
 
 
+@dsl.pipeline(name="data-defence")
+def data_defence(
+    train: Input[Dataset],
+    trusted: Input[Dataset],
+    suite: str,
+    target: str,
+    max_rejected: float = 0.25,
+    evidence: str = "",
+    key: str = "",
+) -> NamedTuple("Defended", kept=Dataset, quarantine=Dataset, rows=Dataset):
+    """Hold training rows against a suite and filter them (RONI); never from cache.
+
+    Checks record what they find and succeed; the gate is who refuses.
+
+    Args:
+        train: Rows under suspicion.
+        trusted: Rows that people have reviewed.
+        suite: URI of the suite.
+        target: Label column.
+        max_rejected: Share of rejected rows above which the filter fails and keeps all.
+        evidence: Prefix for reports and signed statements.
+        key: Signing key of the data checks, a PEM file or env:NAME; "" signs nothing.
+
+    Returns:
+        Rows to train on, rows that were rejected, and what was measured of each row.
+    """
+    signed = {"evidence": evidence, "key": key}
+    validate = integrity(data=train, suite=suite, **signed)
+    filtered = roni(
+        train=train,
+        trusted=trusted,
+        target=target,
+        max_rejected=max_rejected,
+        **signed,
+    )
+    for task in (validate, filtered):
+        task.set_caching_options(False)  # the cache knows artifacts by their ids, not by bytes
+    tables = [filtered.outputs[name] for name in ("kept", "quarantine", "rows")]
+    return namedtuple("Defended", ["kept", "quarantine", "rows"])(*tables)
+
+
 @dsl.pipeline(name="security-gate")
 def security_gate(model: Input[Model], policy: str, evidence: str, trust: str, key: str) -> str:
     """Decide, and fail the run unless the decision allows; never from cache.
@@ -751,7 +797,10 @@ def security_gate(model: Input[Model], policy: str, evidence: str, trust: str, k
     gate = deployment_gate(model=model, policy=policy, evidence=evidence, trust=trust, key=key)
     gate.set_caching_options(False)
     enforce = require_allow(
-        model=model, decision=gate.outputs["decision"], policy=policy, trust=trust
+        model=model,
+        decision=gate.outputs["decision"],
+        policy=policy,
+        trust=trust,
     )
     enforce.set_caching_options(False)
     decision: str = gate.outputs["decision"]

@@ -10,6 +10,7 @@ from modelwarden import checks
 from modelwarden.cards import Card
 from modelwarden.errors import InputError, Rejected
 from modelwarden.evidence import Asked, Circumstances, check_statement, statements_folder
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.links import linked, links
 from modelwarden.jobs.session import Connections, Session, environment, now
@@ -82,6 +83,7 @@ class Outcome:
         }
 
 
+@naming
 def check(
     name: str,
     *,

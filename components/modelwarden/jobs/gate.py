@@ -12,6 +12,7 @@ from modelwarden.evidence import (
     decisions_folder,
     ruling_document,
 )
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement, find_claims
 from modelwarden.jobs.ledger import find_current
 from modelwarden.jobs.session import Connections, Session, now
@@ -51,6 +52,7 @@ class Ruling:
         }
 
 
+@naming
 def gate(
     model: str,
     *,

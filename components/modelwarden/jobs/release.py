@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from modelwarden.documents import read_time
 from modelwarden.errors import ConflictError, InputError, Rejected
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import file_statement
 from modelwarden.jobs.ledger import releases
 from modelwarden.jobs.session import Connections, Session, now
@@ -39,6 +40,7 @@ class Released:
         return {"release": self.uri, "model": self.model, "sha256": self.sha256}
 
 
+@naming
 def release(
     decision: str,
     *,

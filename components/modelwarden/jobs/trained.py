@@ -1,12 +1,14 @@
 """Say which table a model was trained on."""
 
 from modelwarden.evidence import Asked, Circumstances, provenance_statement, statements_folder
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, environment, now
 from modelwarden.report import TRAINED
 from modelwarden.signing import Signer
 
 
+@naming
 def trained(
     model: str,
     *,

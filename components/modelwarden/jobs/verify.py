@@ -8,6 +8,7 @@ from modelwarden.checks import cards
 from modelwarden.documents import MAX_DOCUMENT, read_time
 from modelwarden.errors import EvidenceError, Rejected
 from modelwarden.evidence import Verdict, envelope_digest
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.ballot import count, open_verdict
 from modelwarden.jobs.filing import MAX_BUNDLE, reopen_claims
 from modelwarden.jobs.ledger import last_release, revocation
@@ -51,6 +52,7 @@ class Verified:
     evidence: Mapping[str, bytes]
 
 
+@naming
 def verify(
     decision: str,
     *,
