@@ -86,7 +86,7 @@ def drift(
     share = finite(alpha)
     if share is None or not 0 < share < 1:
         raise InputError("alpha", "a share between 0 and 1", repr(alpha), "0.05 is usual")
-    known, watch = _profile(profile, sample), work or Work()
+    known, watch = Profile.beside(profile, sample), work or Work()
     left_out = {name.strip() for name in ignore.split(",")} - {""}
     whole = batch.frame()
     schema = _schema(whole, known, left_out)
@@ -129,14 +129,6 @@ class _Schema:
 
     common: frozenset[str]
     changes: tuple[str, ...]
-
-
-def _profile(file: File, sample: Table) -> Profile:
-    known = Profile.parse(file.path.read_bytes(), file.uri)
-    if known.sample != sample.sha256:
-        expected, fix = f"the sample of {file.uri}", "give the one that was written beside it"
-        raise InputError(sample.uri, expected, "another table", fix)
-    return known
 
 
 def _schema(batch: pd.DataFrame, known: Profile, left_out: set[str]) -> _Schema:

@@ -1,13 +1,17 @@
 """The profile of a table: small, without rows, and enough to hold later batches against."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelwarden.documents import read_json
 from modelwarden.errors import InputError
 from modelwarden.report import canonical
+
+if TYPE_CHECKING:
+    from modelwarden.store import File
+    from modelwarden.tables import Table
 
 _Count = Annotated[int, Field(ge=0)]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -76,6 +80,21 @@ class Profile(_Strict):
     def by_name(self) -> Mapping[str, ColumnProfile]:
         """Return the columns by name."""
         return {column.name: column for column in self.columns}
+
+    @classmethod
+    def beside(cls, file: "File", sample: "Table") -> "Profile":
+        """Read the profile of `file`, whose sample must be `sample`.
+
+        Raises
+        ------
+        InputError
+            If it is no profile, or the sample of another one was given.
+        """
+        known = cls.parse(file.path.read_bytes(), file.uri)
+        if known.sample != sample.sha256:
+            expected, fix = f"the sample of {file.uri}", "give the one that was written beside it"
+            raise InputError(sample.uri, expected, "another table", fix)
+        return known
 
     def as_bytes(self) -> bytes:
         """Return the profile as a JSON document; `open` undoes it."""
