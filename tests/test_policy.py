@@ -655,3 +655,85 @@ def test_what_the_comparison_used_is_enough_to_repeat_it():
     again = judge_by(policy(RONI, NOT_WORSE), MODEL, kept, CHECKS, NOW, CURRENT)
 
     assert again == first
+
+
+BACKDOOR = {
+    "check": "backdoor",
+    "metric": "worst_attack_success",
+    "op": "<=",
+    "value": 0.2,
+    "options": {"target": "label"},
+    "inputs": {"profile": "any", "sample": "any", "predictor": "model"},
+}
+STAMPED = claim(
+    "backdoor",
+    subjects={"train": KEPT},
+    options={**CHECKS["backdoor"].options, "target": "label"},
+    inputs={"train": KEPT, "profile": ROWS, "sample": TRUSTED, "predictor": MODEL},
+    outputs={"triggers": CODE},
+    metrics={"worst_attack_success": 0.1, "triggers": 0},
+)
+
+
+def asked_of(predictor):
+    inputs = {**STAMPED.inputs, "predictor": predictor}
+    return replace(STAMPED, inputs={name: value for name, value in inputs.items() if value})
+
+
+def test_a_policy_demands_that_a_check_of_data_asked_the_model_that_is_decided_about():
+    rules = policy(RONI, BACKDOOR)
+
+    assert judge([TRAINED, FILTERED, STAMPED], rules).allowed
+    for other in ("9" * 64, "", KEPT, "model", "the model that is decided about"):
+        reasons = judge([TRAINED, FILTERED, asked_of(other)], rules).reasons
+        assert "the policy wants the model that is decided about" in reasons[0]
+
+
+def test_another_answer_about_another_model_does_not_help():
+    claims = [TRAINED, FILTERED, asked_of("9" * 64), replace(STAMPED, metrics={}, sha256="b")]
+
+    assert "not measured" in judge(claims, policy(RONI, BACKDOOR)).reasons[0]
+
+
+def test_a_model_that_a_policy_does_not_name_must_have_been_left_out():
+    silent = {**BACKDOOR, "metric": "triggers", "value": 0}
+    silent["inputs"] = {"profile": "any", "sample": "any"}
+
+    assert judge([TRAINED, FILTERED, asked_of("")], policy(RONI, silent)).allowed
+    assert not judge([TRAINED, FILTERED, STAMPED], policy(RONI, silent)).allowed
+
+
+def test_any_opens_the_model_to_all_and_a_digest_to_one():
+    for word, allowed in (("any", True), ("9" * 64, True), (MODEL, False)):
+        rules = policy(
+            RONI, {**BACKDOOR, "inputs": {"profile": "any", "sample": "any", "predictor": word}}
+        )
+        assert judge([TRAINED, FILTERED, asked_of("9" * 64)], rules).allowed is allowed
+
+
+def test_a_chained_model_that_is_not_optional_must_be_the_one_that_is_decided_about():
+    cards = {**CHECKS, "backdoor": replace(CHECKS["backdoor"], optional=())}
+    silent = {**BACKDOOR, "inputs": {"profile": "any", "sample": "any"}}
+    rules = Policy.read(canonical({"version": 1, "rules": [RONI, silent]}), "p.yaml", cards)
+
+    assert judge_by(rules, MODEL, [TRAINED, FILTERED, STAMPED], cards, NOW).allowed
+    assert not judge_by(rules, MODEL, [TRAINED, FILTERED, asked_of("9" * 64)], cards, NOW).allowed
+
+
+def test_the_word_model_is_for_inputs_that_belong_to_the_model():
+    for inputs in ({"trusted": "model"}, {"trusted": "chain"}):
+        with pytest.raises(PolicyError, match="a SHA-256 digest or any"):
+            policy({**RONI, "inputs": inputs})
+    with pytest.raises(PolicyError, match="digest or model or any"):
+        policy({**BACKDOOR, "inputs": {**BACKDOOR["inputs"], "predictor": "this"}})
+
+
+def test_compared_with_the_current_release_each_model_must_have_been_asked_itself():
+    current = "8" * 64
+    rules = policy(RONI, {**BACKDOOR, "worse_by": 0.05})
+    old = claim("trained", subjects={"model": current}, inputs={"model": current, "data": KEPT})
+    of_old = replace(asked_of(current), metrics={"worst_attack_success": 0.04}, sha256="old")
+    claims = [TRAINED, FILTERED, STAMPED, replace(old, sha256="t2"), of_old]
+
+    decision = judge_by(rules, MODEL, claims, CHECKS, NOW, current=current)
+    assert "the current release 0.04" in decision.reasons[0]

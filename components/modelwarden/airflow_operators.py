@@ -291,6 +291,36 @@ class DriftOperator(CheckOperator):
         self.tests = tests
 
 
+class BackdoorOperator(CheckOperator):
+    """Look for columns and rare values that steer a model.
+
+    `predictor`, a model, may be left out. See :func:`modelwarden.checks.backdoor.backdoor`.
+    """
+
+    check = "backdoor"
+    template_fields: Sequence[str] = _fields("backdoor")
+
+    def __init__(
+        self,
+        *,
+        train: str,
+        profile: str,
+        sample: str,
+        target: str,
+        predictor: str = "",
+        alpha: float | str = 0.01,
+        ignore: str = "",
+        seed: int | str = 0,
+        triggers: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.train, self.profile, self.sample = train, profile, sample
+        self.target, self.predictor = target, predictor
+        self.alpha, self.ignore, self.seed = alpha, ignore, seed
+        self.triggers = triggers
+
+
 class EvasionOperator(CheckOperator):
     """Attack a model with small perturbations.
 

@@ -41,8 +41,9 @@ class Card:
     optional : tuple of str, default=()
         Inputs that may be left out, which the function gets as None; never the subject.
     chained : tuple of str, default=()
-        Inputs that a policy accepts only from the model's own chain of data, unless it says
-        otherwise: tables that a filter of that chain read or wrote.
+        Inputs that belong to the model under decision, unless a policy says otherwise. Tables: only
+        those that a filter of its chain of data read or wrote. A model: only itself; where it is
+        optional, a policy demands it with the word ``model``.
     extra : str, default="checks"
         The extra that installs what the check needs.
     risks : tuple of str, default=()

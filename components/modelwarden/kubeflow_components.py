@@ -254,6 +254,58 @@ def drift(
 
 
 @_component()
+def backdoor(
+    train: Input[Dataset],
+    profile: Input[Artifact],
+    sample: Input[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    triggers: Output[Dataset],
+    target: str,
+    predictor: Input[Model] = None,
+    alpha: float = 0.01,
+    ignore: str = "",
+    seed: int = 0,
+    evidence: str = "",
+    key: str = "",
+):
+    """Look for columns and rare values that steer a model.
+
+    Args:
+        train: Rows that a model is trained on.
+        profile: What modelwarden profile wrote about trusted rows.
+        sample: The sample that it wrote beside it, labels included.
+        report: The report as a page.
+        metrics: Its metrics.
+        triggers: Each trigger, how well it works, and who sees it.
+        target: Label column.
+        predictor: Model that was trained on these rows.
+        alpha: Chance that clean rows have a trigger.
+        ignore: Columns that are no features, separated by commas.
+        seed: Seed of everything random.
+        evidence: Prefix for report and signed statement.
+        key: Signing key, a PEM file or env:NAME; "" signs nothing.
+    """
+    from modelwarden.jobs.check import check
+    from modelwarden.kubeflow_artifacts import show
+
+    outcome = check(
+        "backdoor",
+        inputs={
+            "train": train.path,
+            "profile": profile.path,
+            "sample": sample.path,
+            "predictor": predictor.path if predictor else "",
+        },
+        options={"target": target, "alpha": alpha, "ignore": ignore, "seed": seed},
+        tables={"triggers": triggers.path},
+        evidence=evidence,
+        key=key,
+    )
+    show(outcome, report=report, metrics=metrics)
+
+
+@_component()
 def evasion(
     model: Input[Model],
     evaluation: Input[Dataset],

@@ -208,7 +208,7 @@ def join(prefix: str, name: str) -> str:
     if not prefix:
         raise InputError("prefix", URIS, "nothing", "name a folder")
     if "://" in prefix and not prefix.partition("://")[2].strip("/"):
-        raise InputError(prefix, URIS, "no bucket", "name it")  # or `name` would be the bucket
+        raise InputError("URI", URIS, repr(prefix), "name the bucket")  # or `name` would be one
     return f"{prefix.removesuffix('/')}/{name}"
 
 

@@ -17,6 +17,9 @@ ANY = "any"
 CHAIN = "chain"
 """What an input must be that a card calls chained: a table of the model's own chain of data."""
 
+MODEL = "the model that is decided about"
+"""What a model must be that a card calls chained; where it is optional, a policy says `model`."""
+
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 
@@ -34,7 +37,7 @@ class Policy:
         In the file's order.
     asked : mapping of str to mapping
         By check: the options and inputs that its statement must have, and no others: a value,
-        `ANY`, `CHAIN`, or None for an optional input that must have been left out.
+        `ANY`, `CHAIN`, `MODEL`, or None for an optional input that must have been left out.
     evidence_age, decision_age : timedelta
         How old a statement may be at the gate, and a decision at the release.
     enforce : bool
@@ -116,8 +119,19 @@ def _check_names(rule: Rule, where: str, cards: Mapping[str, Card]) -> None:
     for name, digest in rule.inputs.items():
         if name not in besides:
             raise unknown(where, f"pinned input of {rule.check}", name, besides)
-        if digest != ANY and not _SHA256.fullmatch(digest):
-            raise PolicyError(f"{where}: inputs.{name}", "a SHA-256 digest or any", repr(digest))
+        _check_digest(digest, f"{where}: inputs.{name}", may_be_model=_is_own_model(name, card))
+
+
+def _check_digest(said: str, where: str, *, may_be_model: bool) -> None:
+    if said == ANY or (may_be_model and said == "model") or _SHA256.fullmatch(said):
+        return
+    words = "model or any" if may_be_model else "any"
+    raise PolicyError(where, f"a SHA-256 digest or {words}", repr(said))
+
+
+def _is_own_model(name: str, card: Card) -> bool:
+    """Whether an input may be asked to be the model that is decided about."""
+    return name in card.chained and card.inputs[name] == "model"
 
 
 def _gather(
@@ -159,8 +173,10 @@ def _input(name: str, said: str | None, place: str, card: Card) -> str | None:
     if said is None and name in card.optional:
         return None
     if said is None and name in card.chained:
-        return CHAIN
+        return MODEL if _is_own_model(name, card) else CHAIN
     if said is None:
         fix = f"write inputs: {{{name}: <SHA-256>}}, or any to leave it open"
         raise PolicyError(f"{place}: input {name}", "a pinned digest", "nothing", fix)
+    if said == "model":
+        return MODEL
     return said if said == ANY else said.removeprefix("sha256:")

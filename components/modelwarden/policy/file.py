@@ -160,7 +160,6 @@ def schema(cards: Mapping[str, Card]) -> dict[str, Json]:
     document = PolicyFile.model_json_schema()
     rule = document["$defs"]["Rule"]
     rule["properties"]["check"] = {"enum": sorted(cards), "title": "Check"}
-    rule["properties"]["inputs"]["additionalProperties"]["pattern"] = _DIGEST
     rule["allOf"] = [_about(name, cards[name]) for name in sorted(cards)]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -182,9 +181,15 @@ def _about(name: str, card: Card) -> dict[str, Json]:
                 "metric": {"oneOf": metrics},
                 "options": {"properties": options, "additionalProperties": False},
                 "inputs": {
-                    "properties": {n: {"description": card.words[n]} for n in besides},
+                    "properties": {n: _input(n, card) for n in besides},
                     "additionalProperties": False,
                 },
             }
         },
     }
+
+
+def _input(name: str, card: Card) -> dict[str, Json]:
+    own = name in card.chained and card.inputs[name] == "model"
+    pattern = _DIGEST.replace("any", "any|model") if own else _DIGEST
+    return {"description": card.words[name], "pattern": pattern}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from modelwarden.cards import Card
-from modelwarden.policy.document import ANY, CHAIN, Policy, same
+from modelwarden.policy.document import ANY, CHAIN, MODEL, Policy, same
 from modelwarden.policy.file import Rule
 from modelwarden.report import TRAINED, Claim, Decision, Json, RuleResult, finite
 
@@ -212,6 +212,8 @@ class _Bench:
         """Whether what was asked is what the policy allows; None stands for what is not there."""
         if allowed == ANY:
             return asked is not None
+        if allowed == MODEL:
+            return same(asked, self.model)
         return asked in self.chain if allowed == CHAIN else same(asked, allowed)
 
     def _stale(self, claims: list[Claim]) -> str:
@@ -263,4 +265,4 @@ def _worst(measured: list[float | None], rule: Rule) -> float | None:
 
 def _short(value: Json) -> str:
     text = "nothing" if value is None else "a table of its chain" if value == CHAIN else str(value)
-    return text if len(text) <= 20 else f"{text[:12]}..."
+    return text if len(text) <= 20 or value == MODEL else f"{text[:12]}..."

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from modelwarden.cards import Card
-from modelwarden.policy.document import ANY, CHAIN, Policy
+from modelwarden.policy.document import ANY, CHAIN, MODEL, Policy
 from modelwarden.policy.file import Rule
 from modelwarden.report import Json
 
@@ -49,12 +49,13 @@ def _sentence(rule: Rule, card: Card) -> str:
 def _pins(check: str, asked: Mapping[str, Mapping[str, Json]]) -> Iterator[str]:
     """Yield what `check` must have been asked, what it may, and what it must not."""
     values = {name: value for kind in asked.values() for name, value in kind.items()}
-    pinned = [f"{n}={v}" for n, v in values.items() if v not in (ANY, CHAIN, None)]
+    pinned = [f"{n}={v}" for n, v in values.items() if v not in (ANY, CHAIN, MODEL, None)]
     if pinned:
         yield f"{check} must have been asked with {', '.join(pinned)}."
     for wanted, words in (
         (ANY, "any value, so whoever runs the check chooses it"),
         (CHAIN, "only a table of the model's own chain of data"),
+        (MODEL, "only the model that is decided about"),
         (None, "nothing: it must have been left out"),
     ):
         names = [name for name, value in values.items() if value is wanted or value == wanted]

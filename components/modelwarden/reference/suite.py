@@ -79,11 +79,41 @@ def _about(column: ColumnProfile, rows: int, values: "pd.Series[float]") -> list
     return entries
 
 
-def _range(column: ColumnProfile) -> dict[str, Json]:
+def stops(column: ColumnProfile, value: float | str, share: float, rows: int) -> bool:
+    """Whether a suite drawn from a profile fails on a table because of one value.
+
+    Parameters
+    ----------
+    column : ColumnProfile
+        The column.
+    value : float or str
+        The value; NaN or "" is missing.
+    share : float
+        Share of the table's rows that have it, 0 to 1.
+    rows : int
+        Rows of the profile.
+    """
+    if value == "" or value != value:  # NaN is missing
+        present = (rows - column.missing) / rows
+        return share > (0.0 if present == 1 else 1 - max(0.0, round(present - 0.05, 3)))
+    if isinstance(value, str):
+        listed = column.kind == "text" and 0 < column.distinct == len(column.values) <= LISTED
+        return listed and value not in column.values and share > 1 - MANY
+    if column.kind != "number" or column.missing == rows:
+        return False
+    low, high = _bounds(column)
+    return not low <= value <= high
+
+
+def _bounds(column: ColumnProfile) -> tuple[float, float]:
     room = SLACK * (column.high - column.low)
     low, high = column.low - room, column.high + room
-    if column.low >= 0:
-        low = max(0.0, low)  # what was never negative should not become so
+    # what was never negative should not become so
+    return (max(0.0, low) if column.low >= 0 else low), high
+
+
+def _range(column: ColumnProfile) -> dict[str, Json]:
+    low, high = _bounds(column)
     return _entry(
         "expect_column_values_to_be_between",
         column=column.name,

@@ -5,7 +5,7 @@ starts from the values with most suspicion in all, and adds the column that shar
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,10 +38,8 @@ class _Search:
     codes: Small
     trusted_codes: Small
     suspicion: Floats
-
-    @property
-    def fewest(self) -> int:
-        return max(FEWEST_ROWS, math.ceil(FEWEST_SHARE * len(self.codes)))
+    fewest: int
+    proof: Callable[[Trigger], bool] | None = None
 
     def lift(self, mean: Floats, count: Codes) -> Floats:
         """Return how many standard errors means of `count` rows lie above that of all rows."""
@@ -85,6 +83,8 @@ class _Search:
 
     def _is_proven(self, lift: float, pattern: Trigger) -> bool:
         """Whether chance and what trusted rows have do not explain the pattern."""
+        if self.proof is not None:
+            return self.proof(pattern)
         share = pattern.rows / len(self.codes)
         absent = binom.cdf(pattern.trusted_rows, len(self.trusted_codes), share)
         return absent <= ABSENT and pattern.suspicion >= CONCENTRATION and lift >= STANDARD_ERRORS
@@ -97,6 +97,8 @@ def find(
     suspicion: Floats,
     *,
     without: Mask,
+    fewest: int | None = None,
+    proof: Callable[[Trigger], bool] | None = None,
 ) -> tuple[Trigger, ...]:
     """Search combinations of two and three columns.
 
@@ -110,6 +112,11 @@ def find(
         How suspect each submitted row is, 0 to 1.
     without : ndarray of bool of shape (n_rows,)
         Rows that a trigger explains already.
+    fewest : int, optional
+        Rows that a pattern needs; by default 10, and one in fifty of those that are left.
+    proof : callable, optional
+        Decides whether a pattern counts, in place of its suspicion and of how rare it is among
+        trusted rows.
 
     Returns
     -------
@@ -119,7 +126,9 @@ def find(
     found: list[Trigger] = []
     left = ~without
     while len(found) < MOST and left.sum() >= FEWEST_ROWS:
-        pattern = _Search(columns, codes[left], trusted_codes, suspicion[left]).strongest()
+        least = fewest or max(FEWEST_ROWS, math.ceil(FEWEST_SHARE * int(left.sum())))
+        rows = (columns, codes[left], trusted_codes, suspicion[left])
+        pattern = _Search(*rows, least, proof).strongest()
         if pattern is None:
             break
         found.append(pattern)

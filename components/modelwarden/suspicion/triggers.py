@@ -133,6 +133,38 @@ def find(
     return tuple(sorted(found, key=lambda trigger: (-trigger.rows, trigger.column.name)))
 
 
+def candidates(
+    columns: Sequence[Column],
+    codes: Small,
+    trusted_codes: Small,
+    suspicion: Floats,
+    *,
+    fewest: int,
+) -> tuple[Trigger, ...]:
+    """Return whatever could be a trigger, for a test that counts how often it was asked.
+
+    Which values are tested depends on how many rows share them, submitted or trusted, and on no
+    label: else the test would choose what it finds.
+
+    Parameters
+    ----------
+    columns, codes, trusted_codes, suspicion
+        As in :func:`find`.
+    fewest : int
+        Rows, submitted and trusted, that share a value.
+
+    Returns
+    -------
+    tuple of Trigger
+        Values, and per column of numbers what lies below and above all trusted ones.
+    """
+    found: list[Trigger] = []
+    for place, column in enumerate(columns):
+        cells = _Cells(column, place, codes[:, place], trusted_codes[:, place], suspicion)
+        found += [*cells.shared(fewest), *cells.tails(without=())]
+    return tuple(found)
+
+
 class _Cells:
     """How often each value of a column occurs, and how suspect its rows are."""
 
@@ -153,6 +185,13 @@ class _Cells:
         return [
             self._trigger(code, code, np.array([code]))
             for code in np.flatnonzero((self._count >= FEWEST_ROWS) & rare).tolist()
+        ]
+
+    def shared(self, fewest: int) -> list[Trigger]:
+        """Return the submitted values that `fewest` rows share, submitted or trusted."""
+        often = (self._count + self._trusted >= fewest) & (self._count > 0)
+        return [
+            self._trigger(code, code, np.array([code])) for code in np.flatnonzero(often).tolist()
         ]
 
     def tails(self, *, without: Sequence[int]) -> list[Trigger]:
