@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TriggerRule
 
+from modelwarden.airflow_notifier import deliver_all
 from modelwarden.checks import CHECKS, card
 from modelwarden.errors import InputError, ModelWardenError, Rejected, StoreError
 
@@ -69,16 +70,25 @@ class CheckOperator(JobOperator):
         Signing key: a PEM file or ``env:NAME``. Without one nothing is signed, and a gate refuses.
     on_fail : {"record", "fail"}, default="record"
         Whether a failed check fails the task. Leave it when a gate follows: the gate denies.
+    notifiers : sequence of BaseNotifier, default=()
+        Called when the check fails, with what is pushed as ``security_alert`` in the context.
     """
 
     check: ClassVar[str]
     template_fields: Sequence[str] = (*JobOperator.template_fields, "evidence", "key", "on_fail")
 
     def __init__(
-        self, *, evidence: str = "", key: str = "", on_fail: str = "record", **kwargs: Any
+        self,
+        *,
+        evidence: str = "",
+        key: str = "",
+        on_fail: str = "record",
+        notifiers: Sequence[Any] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.evidence, self.key, self.on_fail = evidence, key, on_fail
+        self.notifiers = notifiers
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the check on what the templates rendered."""
@@ -101,6 +111,8 @@ class CheckOperator(JobOperator):
             )
             result = outcome.as_json()
             self._push(context, {"return_value": result, **outcome.tables})
+            if not outcome.success:
+                deliver_all(self.notifiers, context, result, self.log)
             if self.on_fail == "fail":
                 outcome.require_success()
         return result

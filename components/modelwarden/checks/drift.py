@@ -1,5 +1,6 @@
 """Drift: whether a batch looks like the data that was trusted, in two channels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from modelwarden.concerns import ALERT, WARN, Concern, detail
 from modelwarden.errors import InputError
 from modelwarden.models import Predictor
 from modelwarden.reference.crowds import crowds
@@ -25,6 +27,7 @@ FLOORS = {"values": 0.05, "missing": 0.02}
 """Differences below which a change of quality is not worth a person's time."""
 FAMILIES = ("crowd", "beyond", "copies", "correlation", "classifier", "lone rows")
 """Tests of the security channel, which share its false alarms equally."""
+_CHANNELS = {"quality": WARN, "security": ALERT}
 LISTED = 50
 SHOWN = 10
 PREDICTION = "prediction of the model"
@@ -129,6 +132,7 @@ class _Schema:
 
     common: frozenset[str]
     changes: tuple[str, ...]
+    concerns: tuple[Concern, ...] = ()
 
 
 def _profile(file: File, sample: Table) -> Profile:
@@ -149,10 +153,14 @@ def _schema(batch: pd.DataFrame, known: Profile, left_out: set[str]) -> _Schema:
         for name in there.keys() & wanted.keys()
         if there[name] != wanted[name] and batch[name].notna().any()
     }
-    changes = [f"{name!r} is missing" for name in sorted(wanted.keys() - there.keys())]
-    changes += [f"{name!r} is new" for name in sorted(there.keys() - wanted.keys())]
-    changes += [f"{name!r} holds another kind of values" for name in sorted(other)]
-    return _Schema(frozenset(there.keys() & wanted.keys()) - other, tuple(changes))
+    changed = [(name, "is missing") for name in sorted(wanted.keys() - there.keys())]
+    changed += [(name, "is new") for name in sorted(there.keys() - wanted.keys())]
+    changed += [(name, "holds another kind of values") for name in sorted(other)]
+    return _Schema(
+        frozenset(there.keys() & wanted.keys()) - other,
+        tuple(f"{name!r} {how}" for name, how in changed),
+        tuple(Concern(name, ALERT, f"the column {how}") for name, how in changed),
+    )
 
 
 def _alike(new: pd.DataFrame, old: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -228,8 +236,20 @@ def _report(
         "alerts": [_row(one) for one in alerts[:LISTED]],
         "schema": list(schema.changes[:LISTED]),
         "population_stability": moved,
+        **detail([*schema.concerns, *_concerns(judged)]),
     }
     return Report("drift", metrics, notes=tuple(notes), details=details)
+
+
+def _concerns(judged: Sequence[_Judged]) -> list[Concern]:
+    """Return what alerts, column by column; a channel in which nothing was tested is blind."""
+    found = [
+        Concern(o.tested.column, _CHANNELS[o.channel], f"{o.tested.test}: {o.tested.words}")
+        for o in judged
+        if o.alerts or not math.isfinite(o.p)
+    ]
+    blind = [name for name in _CHANNELS if not any(o.channel == name for o in judged)]
+    return [*found, *(Concern("", ALERT, f"nothing was tested for {name}") for name in blind)]
 
 
 def _sentence(one: _Judged) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from modelwarden import concerns
 from modelwarden.errors import InputError
 from modelwarden.report import Figure, Findings, Json, Report, Series, finite
 from modelwarden.suites import Expectation, read_suite
@@ -106,9 +107,16 @@ def integrity(data: "Table", suite: "File", *, work: Work | None = None) -> Find
             "failed_expectations": len(failed),
         },
         failures=(*failed[:NAMED_FAILURES], *more),
-        details={"expectations": [o.as_json() for o in outcomes[:LISTED_EXPECTATIONS]]},
+        details={
+            "expectations": [o.as_json() for o in outcomes[:LISTED_EXPECTATIONS]],
+            **concerns.detail(_concern(o) for o in outcomes if not o.success),
+        },
     )
     return Findings(report, figures=(_figure(outcomes),))
+
+
+def _concern(failed: _Outcome) -> concerns.Concern:
+    return concerns.Concern(", ".join(failed.columns), concerns.ALERT, str(failed))
 
 
 @contextmanager
