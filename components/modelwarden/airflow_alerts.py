@@ -60,14 +60,14 @@ class AlertOperator(JobOperator):
         For each check what its task returned, such as ``drift.output``, or the URI of a report.
     state : str
         Prefix for what is known about alerts; its own, in the evidence bucket.
-    channels : sequence of dict, default=()
+    channels : sequence of dict, or the same as JSON, default=()
         See :class:`modelwarden.alerts.file.Channel`.
     notifiers : sequence of BaseNotifier, default=()
         Called when something changed, with ``security_alert`` in the context.
     batches : sequence of str, optional
         What a `NewBatchesOperator` returned: mapped checks owe one outcome for each, and each is
         noted as analysed.
-    limits : mapping, optional
+    limits : mapping, or the same as JSON, optional
         For each check, the largest usual value of metrics.
     key : str, default=""
         Signs the state: a PEM file or ``env:NAME``. Without one, who can write there can silence.
@@ -101,10 +101,10 @@ class AlertOperator(JobOperator):
         model: str,
         outcomes: Mapping[str, Any],
         state: str,
-        channels: Sequence[Mapping[str, Any]] = (),
+        channels: Sequence[Mapping[str, Any]] | str = (),
         notifiers: Sequence[Any] = (),
         batches: Any = (),
-        limits: Mapping[str, Mapping[str, float]] | None = None,
+        limits: Mapping[str, Mapping[str, float]] | str | None = None,
         key: str = "",
         reminder_days: int = 7,
         quiet_runs: int = 2,
@@ -134,10 +134,10 @@ class AlertOperator(JobOperator):
                 outcomes,
                 state=self.state,
                 run=self.run_name,
-                channels=[dict(channel) for channel in self.channels],
+                channels=_json(self.channels, "channels") or (),
                 notifiers=self._notifiers(context),
                 expected=_expected(outcomes, batches),
-                limits=self.limits or {},
+                limits=_json(self.limits, "limits") or {},
                 batches=batches or (),
                 key=self.key,
                 rules=patience(self.reminder_days, self.quiet_runs),
@@ -165,6 +165,13 @@ def _send(notifier: Any, context: Any, notice: "Notice") -> None:
         kind = type(error).__name__  # its text may hold a secret
         name = f"notifier {type(notifier).__name__}"
         raise StoreError(name, "to get through", kind, "see it alone", retryable=True) from error
+
+
+def _json(value: Any, name: str) -> Any:
+    """Return what a template rendered, such as ``{{ params.limits | tojson }}``."""
+    from modelwarden.documents import read_json
+
+    return read_json(value.encode(), name, InputError) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:

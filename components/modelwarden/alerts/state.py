@@ -64,10 +64,11 @@ QUIET, UNKNOWN = Seen(""), Seen("unknown")
 
 @dataclass(frozen=True)
 class Pending:
-    """An alert on its way, and the channels that have it."""
+    """An alert on its way, the channels that have it, and whether all were tried once."""
 
     alert: Alert
     reached: tuple[str, ...] = ()
+    tried: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ class State:
 
     def as_json(self) -> dict[str, Json]:
         """Return it as JSON values; `from_json` undoes it."""
-        pending = [{"alert": p.alert.as_json(), "reached": list(p.reached)} for p in self.pending]
+        pending = [
+            {"alert": p.alert.as_json(), "reached": list(p.reached), "tried": p.tried}
+            for p in self.pending
+        ]
         return {
             **{name: getattr(self, name) for name in _TEXTS},
             "quiet": self.quiet,
@@ -121,7 +125,8 @@ class State:
         texts = {name: value[name] for name in _TEXTS}
         runs = tuple((run, said) for run, said in value["runs"])
         pending = tuple(
-            Pending(Alert.from_json(p["alert"]), tuple(p["reached"])) for p in value["pending"]
+            Pending(Alert.from_json(p["alert"]), tuple(p["reached"]), p["tried"] is True)
+            for p in value["pending"]
         )
         spoken_words = [*texts.values(), *(w for run in runs for w in run)]
         spoken_words += [name for p in pending for name in p.reached]
@@ -182,12 +187,24 @@ def lost(state_is: str, seen: Seen) -> Seen:
 
 
 def told(state: State, sent: Mapping[str, set[str]], channels: set[str]) -> State:
-    """Return the state once `sent` says which channels got which alerts (by `Alert` digest)."""
+    """Return the state once it was tried to send alerts.
+
+    Parameters
+    ----------
+    state : State
+        What was known.
+    sent : mapping of str to set of str
+        For each alert that was tried, by `alert_id`, the channels that got it.
+    channels : set of str
+        Channels that should have it.
+    """
     pending = []
     for one in state.pending:
-        reached = tuple(sorted({*one.reached, *sent.get(alert_id(one.alert), set())}))
-        if not channels <= set(reached):
-            pending.append(Pending(one.alert, reached))
+        got = sent.get(alert_id(one.alert))
+        if got is None:  # another run is at it
+            pending.append(one)
+        elif not channels <= {*one.reached, *got}:
+            pending.append(Pending(one.alert, tuple(sorted({*one.reached, *got})), tried=True))
     return replace(state, pending=tuple(pending))
 
 

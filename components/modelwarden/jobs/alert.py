@@ -96,13 +96,13 @@ def alert_of_task(
     check: str,
     *,
     problems: Sequence[str],
-    page: str,
     state: str,
     run: str,
     channels: Sequence[Mapping[str, Json]],
-    key: str,
-    reminder_days: int,
-    quiet_runs: int,
+    page: str = "",
+    key: str = "",
+    reminder_days: int = 7,
+    quiet_runs: int = 2,
 ) -> Alerted:
     """Tell people what became of one task: `problems`, or nothing, which may be a recovery."""
     ways = {channel.name: partial(send, channel) for channel in read_channels(list(channels))}

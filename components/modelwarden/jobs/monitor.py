@@ -51,6 +51,7 @@ class _Watch:
     connections: Connections | None
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     expected: dict[str, int] = field(default_factory=dict)
+    crashes: list[Exception] = field(default_factory=list)
 
     def look(self, name: str, inputs: Mapping[str, str], options: Mapping[str, Json]) -> bool:
         """Run one check; False if it may be worth another try later."""
@@ -71,6 +72,11 @@ class _Watch:
             problem = f"there is no verdict: {error.where}: expected {error.expected}"[:300]
             found.append(Verdict(None, problem=problem))
             return not (isinstance(error, StoreError) and error.retryable)
+        except Exception as error:  # noqa: BLE001 - people are told first, then it is raised
+            problem = f"there is no verdict: the check crashed with {type(error).__name__}"
+            found.append(Verdict(None, problem=problem))
+            self.crashes.append(error)
+            return False
         found.append(Verdict(outcome.report, outcome.page_uri))
         return True
 
@@ -121,6 +127,8 @@ def monitor(
             rules=read.rules,
         )
         mark(session.records, read.state, done, name)
+    if watch.crashes:
+        raise watch.crashes[0]
     return Monitored(name, tuple(batches), alerted)
 
 
@@ -149,7 +157,7 @@ def _audit(watch: _Watch, wanted: Traffic) -> None:
 def _limits(plan: Plan) -> dict[str, Mapping[str, float]]:
     limits: dict[str, Mapping[str, float]] = {}
     if plan.batches is not None:
-        limits |= plan.batches.limits
+        limits.update(plan.batches.limits.items())
     if plan.traffic is not None:
         limits["traffic"] = plan.traffic.limits
     return limits

@@ -126,7 +126,7 @@ class Desk:
 
     def tell(self, channels: Mapping[str, Sender], page: str = "") -> None:
         """Send to every channel what it has not got yet, and write down which got it."""
-        sent: dict[str, set[str]] = {}
+        sent: dict[str, set[str]] = {alert_id(alert): set() for alert, _ in self._waiting()}
         for name, send in channels.items():
             waiting = [alert for alert, reached in self._waiting() if name not in reached]
             if not waiting:
@@ -137,7 +137,7 @@ class Desk:
                 self.faults.append(error)  # the next channel is tried all the same
             else:
                 for alert in waiting:
-                    sent.setdefault(alert_id(alert), set()).add(name)
+                    sent[alert_id(alert)].add(name)
         for about in [about for about, state in self._entries.items() if state.pending]:
             self._write(about, partial(_heard, sent, set(channels)))
 
@@ -178,12 +178,13 @@ class Desk:
         return True
 
     def _waiting(self) -> Iterable[tuple[Alert, tuple[str, ...]]]:
-        """Yield alerts to send, and who has them; another run's only when it is long dead."""
+        """Yield alerts to send, and who has them; not what another run is sending right now."""
         for alert in self._unwritten:
             yield alert, ()
         for state in self._entries.values():
             for one in state.pending:
-                if one.alert.run == self.run or self.now - one.alert.time >= GRACE:
+                stale = one.tried or self.now - one.alert.time >= GRACE
+                if one.alert.run == self.run or stale:
                     yield one.alert, one.reached
 
     def _damage(
