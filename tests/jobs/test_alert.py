@@ -415,7 +415,7 @@ def test_strange_records_of_runs_are_counted_and_no_more(watch):
     done = watch.run("2", AGE)
     done.require_delivery()
 
-    assert "2 records of earlier runs could not be read" in Path(done.page).read_text()
+    assert "that could not be read: 2" in Path(done.page).read_text()
 
 
 def test_an_analysed_batch_is_no_longer_new(watch, tmp_path):

@@ -88,9 +88,9 @@ def _slack_escaped(text: str) -> str:
 def _prometheus(alert: Alert) -> Json:
     labels = {
         "alertname": "ModelWarden",
-        "model": alert.model,
-        "check": alert.check,
-        "column": alert.column,
+        "model": visible(alert.model),
+        "check": visible(alert.check),
+        "column": visible(alert.column),
     }
     ends = alert.time if alert.state != FAULT else alert.time + STAYS
     summary = visible(" ".join(alert.sentence.split()))

@@ -71,7 +71,7 @@ def _page(
     if not alerts:
         words += " Nothing has changed, so nobody was told anything."
     if unreadable:
-        words += f" {unreadable} records of earlier runs could not be read."
+        words += f" Records of earlier runs that could not be read: {unreadable}."
     news = Section("News of this run", words, table=table if alerts else (), figures=drawn[""])
     checks = [
         Section(check, reports.get(check, ""), figures=drawn[check]) for check in drawn if check
