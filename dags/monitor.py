@@ -59,7 +59,10 @@ SIGNED = {"evidence": "{{ params.evidence }}", "key": "env:MODELWARDEN_MODEL_KEY
 def monitor() -> None:
     """Measure, then tell people what changed."""
     new = NewBatchesOperator(
-        task_id="new", prefix="{{ params.batches }}", state="{{ params.state }}"
+        task_id="new",
+        prefix="{{ params.batches }}",
+        state="{{ params.state }}",
+        key=SIGNED["key"],
     )
     drift = DriftOperator.partial(
         task_id="drift",
@@ -96,7 +99,7 @@ def monitor() -> None:
         channels=CHANNELS,
         notifiers=NOTIFIERS,
         limits="{{ params.limits | tojson }}",
-        key="env:MODELWARDEN_MODEL_KEY",
+        key=SIGNED["key"],
     )
 
 

@@ -25,23 +25,40 @@ class NewBatchesOperator(JobOperator):
         Prefix of the `AlertOperator`'s state.
     at_most : int, default=20
         How many, in the order of their names.
+    key : str, default=""
+        The `AlertOperator`'s key: only what it has signed counts as analysed.
     """
 
-    template_fields: Sequence[str] = (*JobOperator.template_fields, "prefix", "state", "at_most")
+    template_fields: Sequence[str] = (
+        *JobOperator.template_fields,
+        "prefix",
+        "state",
+        "at_most",
+        "key",
+    )
 
-    def __init__(self, *, prefix: str, state: str, at_most: int | str = 20, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        prefix: str,
+        state: str,
+        at_most: int | str = 20,
+        key: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.prefix, self.state, self.at_most = prefix, state, at_most
+        self.prefix, self.state, self.at_most, self.key = prefix, state, at_most, key
 
     def execute(self, context: Any) -> list[str]:
         """Return their URIs."""
-        from modelwarden.jobs.alert import list_new
+        from modelwarden.jobs.batches import list_new
 
         with translated():
             return list_new(
                 self.prefix,
                 state=self.state,
                 at_most=int(self.at_most),
+                key=self.key,
                 connections=self._connections(),
             )
 

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from modelwarden.alerts import Observation, Rules, Seen
 from modelwarden.concerns import Concern, detail
 from modelwarden.errors import InputError, StoreError
-from modelwarden.jobs.alert import alert, alert_of_task, forward, list_new, patience
+from modelwarden.jobs.alert import alert, alert_of_task, forward, patience
+from modelwarden.jobs.batches import list_new, mark
 from modelwarden.jobs.logbook import Logbook
 from modelwarden.jobs.raising import Desk
-from modelwarden.keys import new_key
+from modelwarden.keys import new_key, open_key
 from modelwarden.report import Report, canonical
 from modelwarden.signing import Signer
 from modelwarden.store import Store
@@ -427,6 +429,29 @@ def test_an_analysed_batch_is_no_longer_new(watch, tmp_path):
 
     assert [Path(uri).name for uri in new] == ["a", "b"]
     assert [Path(u).name for u in list_new(f"{tmp_path}/in", state=watch.state, at_most=9)] == ["c"]
+
+
+@pytest.mark.parametrize("forger", ["", "theirs", "another state", "another batch"])
+def test_with_a_key_nobody_else_can_hide_a_batch(watch, keys, tmp_path, forger):
+    """A mark in the clear, of a stranger, and one of ours that belongs somewhere else."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a").write_text("a")
+    batch, ours = f"{tmp_path}/in/a", keys[0]
+    there = f"{tmp_path}/elsewhere" if forger == "another state" else watch.state
+    marked = f"{tmp_path}/in/b" if forger == "another batch" else batch
+    with Store() as store:
+        used = {"": None, "theirs": open_key(keys[1])}.get(forger, open_key(ours))
+        mark(store, there, [marked], "1", used)
+    (path,) = Path(there, "batches").iterdir()
+    forged = Path(watch.state, "batches", f"{sha256(batch.encode()).hexdigest()}{path.name[64:]}")
+    forged.parent.mkdir(parents=True, exist_ok=True)
+    forged.write_bytes(b"{}")
+
+    assert list_new(f"{tmp_path}/in", state=watch.state, at_most=9, key=ours) == [batch]
+    watch.key = ours
+    for run in "12":
+        watch.run(run, batches=[batch])
+    assert list_new(f"{tmp_path}/in", state=watch.state, at_most=9, key=ours) == []
 
 
 def test_a_task_alerts_and_recovers(watch):

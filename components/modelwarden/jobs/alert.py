@@ -1,6 +1,5 @@
 """Judge what the checks of a run found, and tell people what changed."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -9,13 +8,15 @@ from functools import partial
 from modelwarden.alerts import Alert, Notice, Rules, Verdict, observe
 from modelwarden.alerts.file import read_channels
 from modelwarden.documents import MAX_DOCUMENT, read_json
-from modelwarden.errors import ConflictError, InputError, ModelWardenError, StoreError
+from modelwarden.errors import InputError, ModelWardenError, StoreError
+from modelwarden.jobs.batches import mark
 from modelwarden.jobs.channels import send
 from modelwarden.jobs.logbook import Logbook
 from modelwarden.jobs.raising import Alerted, Desk, Sender
 from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.jobs.trend import summary, trend
-from modelwarden.report import Json, Report, canonical
+from modelwarden.keys import open_key
+from modelwarden.report import Json, Report
 from modelwarden.signing import Signer
 from modelwarden.store import Store
 
@@ -87,7 +88,7 @@ def alert(
             signer=Signer.open(key) if key else None,
             rules=rules or Rules(),
         )
-        mark(session.records, state, batches, run)
+        mark(session.records, state, batches, run, open_key(key) if key else None)
     return done
 
 
@@ -144,14 +145,6 @@ def patience(reminder_days: int, quiet_runs: int) -> Rules:
     return Rules(timedelta(days=reminder_days), quiet_runs)
 
 
-def list_new(
-    prefix: str, *, state: str, at_most: int, connections: Connections | None = None
-) -> list[str]:
-    """Return the batches in a folder that were not analysed yet."""
-    with Session(connections) as session:
-        return new_batches(session, prefix, state, at_most)
-
-
 def raise_alerts(
     store: Store,
     model: str,
@@ -183,28 +176,6 @@ def raise_alerts(
         desk.faults.append(error)
     desk.tell(channels, page)
     return Alerted(tuple(desk.alerts), desk.standing, page, tuple(desk.faults))
-
-
-def mark(store: Store, state: str, batches: Sequence[str], run: str) -> None:
-    """Note that batches were analysed."""
-    for uri in batches:
-        try:
-            store.put_once(marked(state, uri), canonical({"batch": uri, "run": run}))
-        except ConflictError:
-            continue  # by another run, too
-
-
-def marked(state: str, batch: str) -> str:
-    """Return the URI of the note that a batch was analysed."""
-    digest = hashlib.sha256(batch.encode()).hexdigest()
-    return f"{state.removesuffix('/')}/batches/{digest}.json"
-
-
-def new_batches(session: Session, prefix: str, state: str, at_most: int) -> list[str]:
-    """Return the batches in a folder that were not analysed yet, in the order of their names."""
-    done = set(session.records.list(f"{state.removesuffix('/')}/batches/"))
-    there = [uri for uri in session.data.list(prefix) if not uri.endswith("/")]
-    return [uri for uri in there if marked(state, uri) not in done][:at_most]
 
 
 def _pages(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, str]:

@@ -9,11 +9,13 @@ from functools import partial
 from modelwarden.alerts import Verdict
 from modelwarden.alerts.file import Batches, Plan, Traffic, read_plan
 from modelwarden.errors import ModelWardenError, StoreError
-from modelwarden.jobs.alert import mark, new_batches, raise_alerts
+from modelwarden.jobs.alert import raise_alerts
+from modelwarden.jobs.batches import mark, new_batches
 from modelwarden.jobs.channels import send
 from modelwarden.jobs.check import check
 from modelwarden.jobs.raising import Alerted
 from modelwarden.jobs.session import Connections, Session, now
+from modelwarden.keys import open_key
 from modelwarden.report import Json
 from modelwarden.signing import Signer
 from modelwarden.work import Work
@@ -82,7 +84,11 @@ class _Watch:
 
 
 def monitor(
-    plan: str, *, run: str = "", work: Work | None = None, connections: Connections | None = None
+    plan: str,
+    *,
+    run: str = "",
+    work: Work | None = None,
+    connections: Connections | None = None,
 ) -> Monitored:
     """Run the checks of a plan on what is new, sign what they found, and tell people.
 
@@ -104,14 +110,15 @@ def monitor(
     """
     with Session(connections) as session:
         read = read_plan(session.data.read(plan), plan)
-        signer = Signer.open(read.key) if read.key else None
+        key = open_key(read.key) if read.key else None
         name = run or f"{now():%Y-%m-%dT%H:%M:%SZ} {secrets.token_hex(4)}"
         watch = _Watch(read, work, connections)
         batches: list[str] = []
         done: list[str] = []
         if read.batches is not None:
-            batches = new_batches(session, read.batches.prefix, read.state, read.batches.at_most)
-            done = [uri for uri in batches if _judge(watch, read.batches, uri)]
+            wanted = read.batches
+            batches = new_batches(session, wanted.prefix, read.state, wanted.at_most, key)
+            done = [uri for uri in batches if _judge(watch, wanted, uri)]
         if read.traffic is not None:
             _audit(watch, read.traffic)
         alerted = raise_alerts(
@@ -123,10 +130,10 @@ def monitor(
             channels={channel.name: partial(send, channel) for channel in read.channels},
             expected=watch.expected,
             limits=_limits(read),
-            signer=signer,
+            signer=Signer(key) if key else None,
             rules=read.rules,
         )
-        mark(session.records, read.state, done, name)
+        mark(session.records, read.state, done, name, key)
     if watch.crashes:
         raise watch.crashes[0]
     return Monitored(name, tuple(batches), alerted)
