@@ -11,7 +11,14 @@ from s3 import ENVIRONMENT, S3, FaultProxy, serve
 # read when kubeflow_components is imported: no component of a test installs anything
 os.environ["MODELWARDEN_IMAGE"] = "modelwarden:0.1.0-python3.11"
 
-LONG = ("test_demo.py", "test_theft_loop.py", "test_docs.py", "test_roni.py", "test_models.py")
+LONG = (
+    "test_demo.py",
+    "test_monitor_dag.py",
+    "test_theft_loop.py",
+    "test_docs.py",
+    "test_roni.py",
+    "test_models.py",
+)
 """Files that take minutes: begun first, they do not end last."""
 
 # how long an example takes says more about the machine than about the code

@@ -7,7 +7,8 @@ The house has five floors; imports only go down:
 
 5. ``airflow_operators``, ``kubeflow_components``, ``cli``: skins that assign, call, translate
 4. ``jobs/``: one file per verb, the one way through: URIs in, evidence out
-3. ``checks/``, ``policy``, ``evidence``, ``page``: one idea each; they never import each other
+3. ``checks/``, ``policy``, ``evidence``, ``alerts/``, ``page``: one idea each; they never import
+   each other
 2. ``store``, ``tables``, ``models``, ``signing``: the only I/O; ``attacks/``, ``impact/``,
    ``suspicion/``, ``logs/``: the algorithms that checks are made of
 1. ``report``, ``cards``, ``catalogue/``, ``work``, ``errors``: plain data, standard library only

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from modelwarden.airflow_links import EvidenceLink
+from modelwarden.airflow_notifier import deliver_all
 from modelwarden.airflow_results import ON_FAIL, announce, one_line, summary
 from modelwarden.checks import CHECKS, card
 from modelwarden.errors import InputError, ModelWardenError, Rejected, StoreError
@@ -86,6 +87,8 @@ class CheckOperator(JobOperator):
         when a gate follows: the gate denies.
     python : str, default=""
         Another interpreter to run the check in, which has modelwarden and what the check needs.
+    notifiers : sequence of BaseNotifier, default=()
+        Called when the check fails, with what is pushed as ``security_alert`` in the context.
     """
 
     check: ClassVar[str]
@@ -107,10 +110,12 @@ class CheckOperator(JobOperator):
         key: str = "",
         on_fail: str = "record",
         python: str = "",
+        notifiers: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.evidence, self.key, self.on_fail, self.python = evidence, key, on_fail, python
+        self.notifiers = notifiers
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the check on what the templates rendered."""
@@ -163,6 +168,8 @@ class CheckOperator(JobOperator):
         self.result, self.page = result, result["page"]
         self._push(context, {"return_value": result, **result["tables"]})
         extra = {"evidence": result["evidence"], "sha256": result["sha256"]}
+        if not result["success"]:
+            deliver_all(self.notifiers, context, result, self.log)
         announce(self, context, good=result["success"], extra=extra)
         verdict = Rejected(result["check"], tuple(result["failures"]), result["page"])
         if not result["success"] and self.on_fail == "fail":

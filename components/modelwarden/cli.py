@@ -525,6 +525,33 @@ def profile(table: str, out: str, sample: str, suite: str, seed: int) -> None:
     click.echo("note: pin the SHA-256 of profile and sample in the policy")
 
 
+@cli.command()
+@click.argument("plan")
+@click.option("--run", default="", help="Name of the run, if it is done again.")
+@_output
+def monitor(plan: str, run: str, output: str) -> None:
+    """Analyse the new batches and yesterday's query log as PLAN says; tell people what changed.
+
+    For cron. Exit 1 as long as a fault of the channel alert lasts, 4 when a channel did not take
+    its message; the next run sends it again. docs/monitoring.md explains the file.
+    """
+    from modelwarden.jobs.monitor import monitor as job
+
+    with _progress() as work:
+        done = job(plan, run=run, work=work)
+    if output == "json":
+        _print_json(done.as_json())
+    else:
+        for alert in done.alerted.alerts:
+            click.echo(alert.sentence)
+        click.echo(f"{len(done.batches)} new batches, {len(done.alerted.standing)} faults last")
+        _print_places({"page": done.alerted.page})
+    done.alerted.require_delivery()
+    if not done.alerted.quiet:
+        lasting = tuple(f"{check} {column}".strip() for check, column, _ in done.alerted.standing)
+        raise Rejected(plan, lasting, done.alerted.page)
+
+
 @cli.command(name="compile")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(

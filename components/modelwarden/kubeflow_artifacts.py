@@ -13,6 +13,8 @@ def show(outcome: Outcome, *, report: Any, metrics: Any) -> None:
     """
     Path(report.path).write_text(outcome.page, encoding="utf-8")
     report.metadata["success"] = str(outcome.success).lower()
+    report.metadata["report"] = outcome.report_uri
+    report.metadata["page"] = outcome.page_uri
     report.metadata["statement"] = outcome.statement.uri if outcome.statement else ""
     for name, value in outcome.report.metrics.items():
         if value is not None:

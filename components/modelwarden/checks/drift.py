@@ -1,5 +1,6 @@
 """Drift: whether a batch looks like the data that was trusted, in two channels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from modelwarden.concerns import ALERT, WARN, Concern, detail
 from modelwarden.errors import InputError
 from modelwarden.models import Predictor
 from modelwarden.reference.contract import Schema, compare, listed
@@ -26,6 +28,7 @@ FLOORS = {"values": 0.05, "missing": 0.02}
 """Differences below which a change of quality is not worth a person's time."""
 FAMILIES = ("crowd", "beyond", "copies", "correlation", "classifier", "lone rows")
 """Tests of the security channel, which share its false alarms equally."""
+_CHANNELS = {"quality": WARN, "security": ALERT}
 LISTED = 50
 SHOWN = 10
 PREDICTION = "prediction of the model"
@@ -195,8 +198,24 @@ def _report(
         "alerts": [_row(one) for one in alerts[:LISTED]],
         "schema": [str(change) for change in schema.changes[:LISTED]],
         "population_stability": moved,
+        **detail([*_changed(schema), *_concerns(judged)]),
     }
     return Report("drift", metrics, notes=tuple(notes), details=details)
+
+
+def _changed(schema: Schema) -> list[Concern]:
+    return [Concern(one.column, ALERT, f"the column {one.words}") for one in schema.changes]
+
+
+def _concerns(judged: Sequence[_Judged]) -> list[Concern]:
+    """Return what alerts, column by column; a channel in which nothing was tested is blind."""
+    found = [
+        Concern(o.tested.column, _CHANNELS[o.channel], f"{o.tested.test}: {o.tested.words}")
+        for o in judged
+        if o.alerts or not math.isfinite(o.p)
+    ]
+    blind = [name for name in _CHANNELS if not any(o.channel == name for o in judged)]
+    return [*found, *(Concern("", ALERT, f"nothing was tested for {name}") for name in blind)]
 
 
 def _sentence(one: _Judged) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelwarden.errors import InputError
+from modelwarden.reference.contract import listed
 from modelwarden.reference.profile import ColumnProfile, Profile
 from modelwarden.reference.suite import stops
 from modelwarden.suspicion.encoding import plain

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from modelwarden.checks.integrity.contract import Contract, Kept, keeps
 from modelwarden.checks.integrity.data_docs import page
 from modelwarden.checks.integrity.expectations import Outcome, evaluate, figure, outcome, quietly
+from modelwarden.concerns import ALERT, Concern, detail
 from modelwarden.errors import InputError
 from modelwarden.reference.contract import Change
 from modelwarden.reference.profile import Profile
@@ -163,7 +164,11 @@ def _details(outcomes: Sequence[Outcome], changes: Sequence[Change]) -> Mapping[
             for one in changes[:LISTED]
         ],
     }
-    return {name: found for name, found in parts.items() if found}
+    concerns = [
+        *(Concern(", ".join(o.columns), ALERT, str(o)) for o in outcomes if not o.success),
+        *(Concern(change.column, ALERT, _sentence(change)) for change in changes),
+    ]
+    return {**{name: found for name, found in parts.items() if found}, **detail(concerns)}
 
 
 def _figure(changes: Sequence[Change]) -> Figure:

@@ -11,11 +11,13 @@ from modelwarden.checks.traffic.alarms import (
     alarm_lines,
     block_list,
     budget_alarms,
+    concerns,
     content_alarms,
     name,
 )
 from modelwarden.checks.traffic.content import Content, look
 from modelwarden.checks.traffic.words import figures, notes
+from modelwarden.concerns import detail
 from modelwarden.errors import InputError
 from modelwarden.limits import Budget
 from modelwarden.logs.labels import shifts
@@ -116,6 +118,7 @@ def traffic(
         *budget_alarms(volumes.pools, "pool", "pool", limit.queries),
         *content_alarms(content),
     ]
+    failures = _failures(volumes)
     report = Report(
         check="traffic",
         metrics={
@@ -123,12 +126,14 @@ def traffic(
             "max_label_shift": max(labels.values(), default=None),
             **_content_metrics(volumes, content, limit),
         },
-        failures=_failures(volumes),
+        failures=failures,
         notes=notes(volumes, limit, model.sha256, content, asked=rows is not None),
         details={
             "files": dict(found),
             "budget": _shown(limit),
             "signals": content.signals if content else {},
+            # where nothing could be read, nobody is known to have asked little
+            **({} if failures else detail(concerns(alarms, volumes.lines))),
         },
     )
     return Findings(report, _tables(volumes, labels, content, alarms), figures(volumes, limit))

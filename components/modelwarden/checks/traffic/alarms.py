@@ -7,11 +7,21 @@ from dataclasses import dataclass
 import pandas as pd
 
 from modelwarden.checks.traffic.content import MOSTLY, Content
+from modelwarden.concerns import ALERT as URGENT
+from modelwarden.concerns import WARN as CALM
+from modelwarden.concerns import Concern
 from modelwarden.table_files import sheet
 
 MAX_ALARMS = 500
 WARN, ALERT = 0.5, 1.0
 """Shares of the budget from which there is a warning, and an alert."""
+
+_CAUSES = {
+    "budget": "{n} clients used half of their budget or more",
+    "pool": "{n} networks used half of the budget of a client or more",
+    "content": "{n} clients ask unlike honest ones",
+    "columns": "{n} clients ask mostly about other columns than the reference's",
+}
 
 UNNAMED = "(no client)"  # lines without a client count as one, under this name
 
@@ -69,6 +79,21 @@ def content_alarms(content: Content | None) -> list[Alarm]:
         if share > MOSTLY
     ]
     return unlike + other
+
+
+def concerns(alarms: Sequence[Alarm], lines: int) -> list[Concern]:
+    """Return what people are told: how many and how much by cause, and never who."""
+    found = [] if lines else [Concern("log", CALM, "there is not one line: does the log arrive?")]
+    for cause, what in _CAUSES.items():
+        worst = sorted((a for a in alarms if a.cause == cause), key=lambda alarm: alarm.rank)
+        if not worst:
+            continue
+        urgent = any(alarm.level == "alert" for alarm in worst)
+        about = (
+            f"{what.format(n=len(worst))}; the first: {worst[0].value:.4g} of {worst[0].limit:.4g}"
+        )
+        found.append(Concern(cause, URGENT if urgent else CALM, about))
+    return found
 
 
 def name(client: object) -> str:
