@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 30
 Array = npt.NDArray[Any]
 Shape = tuple[int | None, ...]
 
-_KINDS = "bifU"  # numbers and text, of which nothing can be executed
+_KINDS = "biufU"  # numbers and text, of which nothing can be executed
 
 
 class Blocks(Protocol):

@@ -111,7 +111,7 @@ def test_shards_may_be_more_or_fewer_on_the_way_and_repeat_nothing(alone, asked,
         ({"index": 2}, "expected a shard from 0 to 1, got shard 2 of 2"),
         ({"index": -1}, "got shard -1 of 2"),
         ({"parts": ""}, "parts: expected a prefix"),
-        ({"name": "membership"}, "expected one that is done in blocks: evasion"),
+        ({"name": "membership"}, "expected one that is done in blocks: evasion, "),
         ({"options": {"rows": 5}}, "option target"),
     ],
 )
