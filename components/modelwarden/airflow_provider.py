@@ -20,7 +20,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "ModelWarden",
-                "python-modules": ["modelwarden.airflow_operators", "modelwarden.airflow_approval"],
+                "python-modules": [
+                    "modelwarden.airflow_operators",
+                    "modelwarden.airflow_approval",
+                    "modelwarden.airflow_shards",
+                ],
             }
         ],
     }

@@ -36,9 +36,12 @@ def files(scores=False):
     bad = b"\xff\xfe broken \n" + nginx("10.0.0.2").encode()
     asked = "\n".join(kserve(f"k{n % 3}", instances=((n, 0.5),)) for n in range(60))
     return {
-        **{"a.log": "\n".join(minute), "b.log": "\n".join([*minute, "no line"]), "c.log": bad},
+        "a.log": "\n".join(minute),
+        "b.log": "\n".join([*minute, "no line"]),
+        "c.log": bad,
         **tables,
-        **{"k.json": asked, "empty.log": ""},
+        "k.json": asked,
+        "empty.log": "",
     }
 
 

@@ -84,7 +84,7 @@ def test_doing_a_block_twice_changes_nothing(filled, receipts, who):
 @WHO
 def test_two_results_of_one_block_are_refused(filled, who):
     parts = filled(who=who)
-    with pytest.raises(EvidenceError, match="expected the result .*, got another"):
+    with pytest.raises(EvidenceError, match=r"expected the result .*, got another"):
         parts.put(1, b"something else")
 
     assert parts.all() == BODIES

@@ -1,4 +1,4 @@
-"""What one pass over some files of a log comes to: counts that add up, whoever counts which file."""
+"""What one pass over some files of a log comes to: counts that add up, whoever counts what."""
 
 import io
 import json
