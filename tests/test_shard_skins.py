@@ -1,17 +1,21 @@
 """Shards from the command line, from Airflow and from Kubeflow."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from click.testing import CliRunner
-from kfp import dsl, local
 
-from modelwarden import kubeflow_components
 from modelwarden.airflow_shards import JoinOperator, ShardOperator
 from modelwarden.cli import cli
 from modelwarden.jobs.check import check
+from modelwarden.keys import new_key
 from modelwarden.limits import Budget
 from querylogs import nginx
 
@@ -90,27 +94,70 @@ def test_the_command_line_shards_and_joins(asked, alone, tmp_path):
     assert json.loads(joined.stdout) == alone
 
 
-def test_kubeflow_maps_the_shards_and_joins_them(asked, alone, tmp_path, monkeypatch):
+PIPELINE = """
+import json, runpy, sys
+from kfp import local
+local.init(local.SubprocessRunner(use_venv=False), pipeline_root="root")
+runpy.run_path("snippet.py")["shared_audit"](**json.loads(sys.argv[1]))
+"""
+
+
+def test_the_pages_pipeline_says_what_one_machine_says(asked, alone, tmp_path):
+    (tmp_path / "snippet.py").write_text(page("python", "pipelines/shared.py"))
+    given = {"inputs": asked["inputs"], "parts": asked["parts"], "evidence": f"{tmp_path}/evidence"}
+    done = subprocess.run(
+        [sys.executable, "-c", PIPELINE, json.dumps(given)],
+        cwd=tmp_path,
+        env={**os.environ, "MODELWARDEN_IMAGE": "modelwarden:0.1.0-python3.11"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (report,) = (
+        json.loads(file.read_bytes())["report"]
+        for file in Path(tmp_path, "evidence", "sha256").iterdir()
+        if file.suffix != ".html"
+    )
+    assert report["metrics"] == alone["metrics"]
+
+
+def test_the_pages_dag_maps_and_joins():
+    namespace = {}
+    exec(
+        page("python", "dags/shared.py").replace("\nshared_audit()", "\nd = shared_audit()"),
+        namespace,
+    )
+    shards, joined = (namespace["d"].get_task(name) for name in ("shards", "traffic"))
+
+    assert shards.downstream_task_ids == {"traffic"}
+    assert (shards.operator_class, type(joined)) == (ShardOperator, JoinOperator)
+    assert shards.expand_input.value == {"index": [0, 1, 2]}
+
+
+def test_the_pages_session_runs(asked, alone, tmp_path, monkeypatch):
+    script = page("sh", "shards.sh").replace("s3://logs/", asked["inputs"]["logs"])
+    for bucket in ("data", "evidence"):
+        script = script.replace(f"s3://{bucket}", str(tmp_path / bucket))
+    (tmp_path / "data").mkdir()
+    for name in ("model", "budget"):
+        shutil.copy(asked["inputs"][name], tmp_path / "data" / name)
+    (tmp_path / "data.pem").write_bytes(new_key()[0])
     monkeypatch.chdir(tmp_path)
-    given = {"check": "traffic", **asked}
+    words = dict(line.split("=", 1) for line in script.splitlines() if '="' in line)
+    for line in script.splitlines():
+        if line.startswith("modelwarden "):
+            filled = line.replace("$asked", words["asked"].strip('"'))
+            result = CliRunner().invoke(cli, filled.split()[1:])
+            assert result.exit_code == 0, result.output
 
-    @dsl.pipeline
-    def audit():
-        with dsl.ParallelFor([*range(COUNT)]) as index:
-            shards = kubeflow_components.shard(index=index, count=COUNT, **given)
-        kubeflow_components.join(shards=dsl.Collected(shards.output), **given)
+    assert f"max_budget_used         {alone['metrics']['max_budget_used']:.6g}" in result.output
+    assert "statement" in result.output
+    assert "unsigned" not in result.output
 
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
-    audit()
-    found = [json.loads(file.read_text()) for file in Path(tmp_path).rglob("executor_output.json")]
-    metrics = [
-        artifact["metadata"]
-        for output in found
-        for listed in output.get("artifacts", {}).values()
-        for artifact in listed["artifacts"]
-        if "clients" in artifact.get("metadata", {})
-    ]
 
-    assert len(metrics) == 1
-    known = {name: value for name, value in alone["metrics"].items() if value is not None}
-    assert {name: metrics[0][name] for name in known} == known
+def page(language, name):
+    """Return a snippet of the page, by its first line."""
+    text = Path(__file__).parents[1].joinpath("docs/sharding.md").read_text()
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.S)
+    return next(code for code in found if code.startswith(f"# {name}\n"))

@@ -744,8 +744,16 @@ def shard(
     """
     from modelwarden.jobs.shard import shard as job
 
-    given = {"inputs": inputs, "options": options, "parts": parts}
-    share = job(check, **given, index=index, count=count, evidence=evidence, key=key)
+    share = job(
+        check,
+        inputs=inputs,
+        options=options,
+        parts=parts,
+        index=index,
+        count=count,
+        evidence=evidence,
+        key=key,
+    )
     return share.done + share.found
 
 
@@ -779,8 +787,15 @@ def join(
     from modelwarden.jobs.join import join as job
     from modelwarden.kubeflow_artifacts import show
 
-    given = {"inputs": inputs, "options": options, "parts": parts, "tables": tables}
-    outcome = job(check, **given, evidence=evidence, key=key)
+    outcome = job(
+        check,
+        inputs=inputs,
+        options=options,
+        parts=parts,
+        evidence=evidence,
+        key=key,
+        tables=tables,
+    )
     show(outcome, report=report, metrics=metrics)
 
 

@@ -64,6 +64,7 @@ class Database:
         allowed = ", ".join(literal(str(path)) for path in paths)
         for setting in (
             "TimeZone = 'UTC'",
+            "enable_progress_bar = false",  # it would write into the answer
             f"allowed_paths = [{allowed}]",
             "enable_external_access = false",
             "lock_configuration = true",  # the last one: none can be taken back

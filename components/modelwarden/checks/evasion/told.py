@@ -36,7 +36,8 @@ class Told:
 
     def as_bytes(self) -> bytes:
         """Return it as a file; `read` undoes it."""
-        known = {"right": self.right, "differing": self.differing, "has_scores": self.has_scores}
+        counts = np.array(self.differing), np.array(self.has_scores)
+        known = dict(zip(("right", "differing", "has_scores"), (self.right, *counts), strict=True))
         return pack({**known, **self.arrays})
 
     @classmethod
