@@ -3,7 +3,11 @@
 import json
 from contextlib import contextmanager
 
+from modelwarden.logs.database import Database
+from modelwarden.logs.labels import shifts
 from modelwarden.logs.log import Log
+from modelwarden.logs.tally import Tally, together
+from modelwarden.logs.volumes import measure
 from modelwarden.store import Store
 
 START = "2026-03-01T12:00:00Z"
@@ -111,3 +115,19 @@ def cloudtrail(who=EVE, name="GetObject", key="fraud/model.joblib", bucket="mode
         "requestParameters": {"bucketName": bucket, "key": key, **other.pop("parameters", {})},
         **other,
     }
+
+
+def volumes_of(reading, days):
+    """Return the volumes of an open log."""
+    tally = Tally.of(reading)
+    with Database([], "log") as database:
+        together([tally], database)
+        return measure(database, tally.rejected, days)
+
+
+def shifts_of(reading, least):
+    """Return the label shifts of an open log."""
+    tally = Tally.of(reading)
+    with Database([], "log") as database:
+        together([tally], database)
+        return {} if tally.scores else shifts(database, least)

@@ -53,7 +53,7 @@ class NewBatchesOperator(JobOperator):
         """Return their URIs."""
         from modelwarden.jobs.batches import list_new
 
-        with translated():
+        with translated(self):
             return list_new(
                 self.prefix,
                 state=self.state,
@@ -141,7 +141,7 @@ class AlertOperator(JobOperator):
         """Tell people, push what was told, then say what went wrong."""
         from modelwarden.jobs.alert import alert, patience
 
-        with translated():
+        with translated(self):
             if self.on_fault not in ("record", "fail"):
                 raise InputError("on_fault", "record or fail", repr(self.on_fault))
             outcomes = {name: _plain(value) for name, value in dict(self.outcomes).items()}

@@ -24,6 +24,7 @@ def get_provider_info() -> dict[str, Any]:
                     "modelwarden.airflow_operators",
                     "modelwarden.airflow_approval",
                     "modelwarden.airflow_alerts",
+                    "modelwarden.airflow_shards",
                 ],
             }
         ],

@@ -48,6 +48,9 @@ class Card:
         The extra that installs what the check needs.
     risks : tuple of str, default=()
         What the check looks for, as ids of the `TAXONOMIES`.
+    split : str, default=""
+        ``"module:function"`` that takes what the check takes, and returns it as
+        :class:`modelwarden.blocks.Blocks`; "" for a check that many machines cannot share.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Card:
     chained: tuple[str, ...] = ()
     extra: str = "checks"
     risks: tuple[str, ...] = ()
+    split: str = ""
 
     def __post_init__(self) -> None:
         where, names = f"card of {self.function}", [*self.inputs, *self.options, *self.tables]

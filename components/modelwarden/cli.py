@@ -3,9 +3,10 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,11 +109,13 @@ def _check_command(name: str, card: Card) -> click.Command:
     )
 
 
-def _run_check(name: str, card: Card, given: Mapping[str, Any]) -> None:
+def _run_check(
+    name: str, card: Card, given: Mapping[str, Any], job: Callable[..., Any] | None = None
+) -> None:
     from modelwarden.jobs.check import check
 
     with _progress() as work:
-        outcome = check(
+        outcome = (job or check)(
             name,
             inputs={key: given[key] for key in card.inputs},
             options={key: given[key] for key in card.options},
@@ -133,6 +136,57 @@ def _run_check(name: str, card: Card, given: Mapping[str, Any]) -> None:
         _print_places({**outcome.tables, "report": outcome.report_uri, "page": outcome.page_uri})
         _print_places({"statement": outcome.statement.uri if outcome.statement else "unsigned"})
     outcome.require_success()
+
+
+@cli.group(name="shard")
+def shard_group() -> None:
+    r"""Do one machine's share of a check.
+
+    \b
+    Example, on two machines, then on one:
+      modelwarden shard traffic --index 0 --count 2 --parts s3://data/parts --logs s3://logs/ ...
+      modelwarden shard traffic --index 1 --count 2 --parts s3://data/parts --logs s3://logs/ ...
+      modelwarden join traffic --parts s3://data/parts --logs s3://logs/ ... --evidence ...
+    """
+
+
+@cli.group(name="join")
+def join_group() -> None:
+    """Put the shares of all shards together, given what the shards were given."""
+
+
+_parts = click.Option(["--parts"], required=True, help="Prefix for what blocks come to.")
+
+
+def _shard_command(name: str, card: Card) -> click.Command:
+    whole = _check_command(name, card).params
+    params = [
+        *(param for param in whole if param.name not in ("page", "output", *card.tables)),
+        _parts,
+        click.Option(["--index"], type=int, required=True, help="Which shard this is, from 0."),
+        click.Option(["--count"], type=int, required=True, help="How many there are."),
+    ]
+
+    def run(**given: Any) -> None:
+        from modelwarden.jobs.shard import shard
+
+        asked = {option: given.pop(option) for option in card.options}
+        inputs = {key: given.pop(key) for key in card.inputs}
+        with _progress() as work:
+            _print_json(shard(name, inputs=inputs, options=asked, **given, work=work).as_json())
+
+    return click.Command(name, params=params, callback=run, help=card.summary)
+
+
+def _join_command(name: str, card: Card) -> click.Command:
+    command = _check_command(name, card)
+
+    def run(parts: str, **given: Any) -> None:
+        from modelwarden.jobs.join import join
+
+        _run_check(name, card, given, partial(join, parts=parts))
+
+    return click.Command(name, params=[*command.params, _parts], callback=run, help=card.summary)
 
 
 @cli.command()
@@ -672,4 +726,7 @@ def _print_json(value: Json) -> None:
 
 for _name, _card in cards().items():
     check_group.add_command(_check_command(_name, _card))
+    if _card.split:
+        shard_group.add_command(_shard_command(_name, _card))
+        join_group.add_command(_join_command(_name, _card))
 roni_group.add_command(check_group.commands["restore"])

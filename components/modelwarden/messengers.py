@@ -6,6 +6,7 @@ Like :mod:`modelwarden.webhooks`: what goes wrong is a `StoreError` without a se
 import re
 
 from modelwarden import __version__
+from modelwarden.aws import session
 from modelwarden.errors import InputError, StoreError
 from modelwarden.s3_errors import line
 
@@ -44,7 +45,6 @@ def publish(topic: str, subject: str, text: str, *, delivery: str) -> None:
         If SNS did not take it; always ``retryable``.
     """
     region = check_topic(topic)
-    from boto3.session import Session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -57,7 +57,7 @@ def publish(topic: str, subject: str, text: str, *, delivery: str) -> None:
     ordered = {"MessageGroupId": "modelwarden", "MessageDeduplicationId": delivery}
     try:
         # boto3's stubs of this service are not installed everywhere
-        client = Session().client("sns", region_name=region, config=config)
+        client = session().client("sns", region_name=region, config=config)
         client.publish(
             TopicArn=topic,
             Subject=_subject(subject),

@@ -163,8 +163,8 @@ def test_refuses_a_prefix_without_a_bucket(audit, prefix):
 
 @pytest.mark.parametrize("line", [server_access(), json.dumps(cloudtrail())])
 def test_logs_of_storage_are_no_queries(tmp_path, line):
-    from modelwarden.logs.volumes import measure
+    from querylogs import volumes_of
 
     with log_of(tmp_path, {"a": line}) as log, log.read() as reading:
-        found = measure(reading, 1)
+        found = volumes_of(reading, 1)
     assert (found.lines, found.unreadable, found.queries) == (1, 0, 0)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from modelwarden.logs.labels import MOST_LABELS, shifts
-from querylogs import log_of, nginx, sagemaker
+from modelwarden.logs.labels import MOST_LABELS
+from querylogs import log_of, nginx, sagemaker, shifts_of
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def measured(tmp_path):
         lines = [f"2026-03-01,{client},{label}" for client, label in asked]
         body = "\n".join(["time,client,label", *lines])
         with log_of(tmp_path, {"a.csv": body}) as log, log.read() as reading:
-            return shifts(reading, least)
+            return shifts_of(reading, least)
 
     return run
 
@@ -40,7 +40,7 @@ def test_scores_are_no_labels(measured):
 
 def test_access_logs_have_none_and_sagemaker_has(tmp_path):
     with log_of(tmp_path, {"a": nginx()}) as log, log.read() as reading:
-        assert shifts(reading, 1) == {}
+        assert shifts_of(reading, 1) == {}
     lines = [sagemaker("eve", answer="1"), sagemaker("eve", answer="0"), sagemaker("bob")]
     with log_of(tmp_path, {"a": "\n".join(lines)}) as log, log.read() as reading:
-        assert set(shifts(reading, 1)) == {"eve", "bob"}
+        assert set(shifts_of(reading, 1)) == {"eve", "bob"}

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelwarden.logs.volumes import measure
-from querylogs import log_of, nginx
+from querylogs import log_of, nginx, volumes_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -20,7 +19,7 @@ def volumes(tmp_path):
         rows = [f"{(NOON + timedelta(seconds=int(s))).isoformat()},{c},{q}" for s, c, q in asked]
         body = "\n".join(["time,client,queries", *rows]) + "\n"
         with log_of(tmp_path, {name: body}) as log, log.read() as reading:
-            return measure(reading, days)
+            return volumes_of(reading, days)
 
     return run
 
@@ -75,7 +74,7 @@ def test_networks_pool_their_clients(tmp_path):
     addresses += ["2001:db9::1", "999", "fe80::1", "name", "1:2:3:4:5:6:7:8", "1:2:3::9"]
     body = "\n".join(nginx(address) for address in addresses)
     with log_of(tmp_path, {"log": body}) as log, log.read() as reading:
-        found = measure(reading, 1)
+        found = volumes_of(reading, 1)
 
     assert found.n_clients == 12
     assert found.pools[["pool", "members", "most"]].to_numpy().tolist() == [
@@ -89,7 +88,7 @@ def test_keys_are_pooled_by_their_address(tmp_path):
     rows = [f"2026-03-01,{key},10.0.0.{i},1" for i, key in enumerate("abcd")]
     body = "\n".join(["time,client,address,x", *rows, "2026-03-01,e,10.0.1.1,1"])
     with log_of(tmp_path, {"a.csv": body}) as log, log.read() as reading:
-        found = measure(reading, 1).pools
+        found = volumes_of(reading, 1).pools
 
     assert found[["pool", "members", "queries"]].to_numpy().tolist() == [["10.0.0.0/24", 4, 4]]
 
@@ -118,14 +117,14 @@ def test_time_that_goes_back_changes_nothing(volumes):
 def test_errors_and_unreadable_lines_are_counted(tmp_path):
     body = "\n".join([nginx(status=s) for s in (200, 399, 400, 503)] + ["x", "y\x01", ""])
     with log_of(tmp_path, {"log": body.encode() + b"\xff\n"}) as log, log.read() as reading:
-        found = measure(reading, 1)
+        found = volumes_of(reading, 1)
 
     assert (found.lines, found.unreadable, found.errors, found.queries) == (7, 3, 2, 4)
 
 
 def test_an_empty_log_has_no_volumes(tmp_path):
     with log_of(tmp_path, {}) as log, log.read() as reading:
-        found = measure(reading, 1)
+        found = volumes_of(reading, 1)
 
     assert (found.lines, found.queries, found.n_clients, found.span_days) == (0, 0, 0, 0.0)
     assert len(found.clients) == len(found.pools) == 0

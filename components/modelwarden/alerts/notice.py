@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from modelwarden.documents import read_time
-from modelwarden.drawing import visible
+from modelwarden.markup import visible
 from modelwarden.report import Json, canonical
 
 FAULT, RECOVERED = "alert", "recovered"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from modelwarden.alerts.notice import FAULT, Alert, Notice
-from modelwarden.drawing import visible
+from modelwarden.markup import visible
 from modelwarden.report import Json
 
 STAYS = timedelta(days=30)

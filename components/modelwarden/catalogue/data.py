@@ -38,6 +38,7 @@ DATA: Mapping[str, Card] = {
     ),
     "roni": Card(
         function="modelwarden.checks.roni:roni",
+        split="modelwarden.checks.roni:split",
         summary="Reject training rows with a negative impact (RONI).",
         risks=("AML.T0020", "AML.T0043.004", "ML02:2023", "NISTAML.013", "NISTAML.023"),
         inputs={"train": "table", "trusted": "table", "estimator": "estimator"},

@@ -7,6 +7,7 @@ from modelwarden.cards import Card
 MODELS: Mapping[str, Card] = {
     "evasion": Card(
         function="modelwarden.checks.evasion:evasion",
+        split="modelwarden.checks.evasion:split",
         summary="Attack a model with small perturbations.",
         risks=("AML.T0015", "AML.T0043.001", "ML01:2023", "NISTAML.022", "NISTAML.025"),
         inputs={"model": "model", "evaluation": "table", "space": "file"},

@@ -39,6 +39,7 @@ SERVING: Mapping[str, Card] = {
     ),
     "traffic": Card(
         function="modelwarden.checks.traffic:traffic",
+        split="modelwarden.checks.traffic:split",
         summary="Hold query logs against a query budget.",
         risks=("AML.T0024.002", "AML.T0040", "AML.T0034.000", "ML05:2023", "NISTAML.031"),
         inputs={"model": "file", "logs": "log", "budget": "file", "reference": "table"},

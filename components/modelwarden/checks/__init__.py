@@ -9,13 +9,17 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
 
 from modelwarden.cards import Card
 from modelwarden.catalogue import CHECKS
 from modelwarden.errors import InputError
 from modelwarden.report import Findings
 
-__all__ = ["CHECKS", "card", "cards", "load"]
+if TYPE_CHECKING:
+    from modelwarden.blocks import Blocks
+
+__all__ = ["CHECKS", "card", "cards", "load", "load_split"]
 
 
 @cache
@@ -35,9 +39,21 @@ def card(name: str) -> Card:
 
 def load(name: str) -> Callable[..., Findings]:
     """Import a check's function."""
-    module, _, function = card(name).function.partition(":")
+    return _function(name, card(name).function)  # type: ignore[no-any-return]
+
+
+def load_split(name: str) -> "Callable[..., Blocks]":
+    """Import the function that cuts a check into blocks."""
+    if not card(name).split:
+        shared = ", ".join(sorted(other for other, known in cards().items() if known.split))
+        raise InputError("check", f"one that is done in blocks: {shared}", repr(name))
+    return _function(name, card(name).split)  # type: ignore[no-any-return]
+
+
+def _function(name: str, where: str) -> Any:
+    module, _, function = where.partition(":")
     try:
-        return getattr(import_module(module), function)  # type: ignore[no-any-return]
+        return getattr(import_module(module), function)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("modelwarden"):
             raise

@@ -1,7 +1,7 @@
 """Run one check: URIs in, report and signed statement out."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -130,47 +130,91 @@ def check(
     """
     card = own.card if own else checks.card(name)
     asked_options = card.ask(options or {})
+    wanted = expect(name, card, inputs, tables, evidence=evidence, key=key)
+    signer = Signer.open(key) if key else None
+    function = own.function if own else checks.load(name)
+    started = now().isoformat()
+    with Session(connections) as session:
+        with opened(session, card, inputs, evidence) as given:
+            findings = function(*given.handles, **asked_options, work=work)
+        asked = Asked(name, card.subject, asked_options, given.digests, card.risks)
+        when = Circumstances(started, now().isoformat(), {**environment(), **given.foreign})
+        return record(
+            session, signer, evidence, asked, findings, wanted, when, meanings=card.metrics
+        )
+
+
+def expect(
+    name: str,
+    card: Card,
+    inputs: Mapping[str, str],
+    tables: Mapping[str, str] | None = None,
+    *,
+    evidence: str,
+    key: str,
+) -> dict[str, str]:
+    """Refuse what a check cannot be asked for, and return the tables that are wanted."""
     wanted = dict(tables or {})
     _expect(f"{name}: input", card.inputs, inputs, optional=card.optional)
     _expect(f"{name}: table", card.tables, wanted, optional=card.tables)
     if key and not evidence:
         raise InputError("evidence", "a prefix for the signed statement", "nothing")
-    signer = Signer.open(key) if key else None
-    function = own.function if own else checks.load(name)
-    started = now().isoformat()
-    with Session(connections) as session:
-        given = {n: kind for n, kind in card.inputs.items() if inputs.get(n)}
-        files = {n: _fetch(kind, inputs[n], session.data) for n, kind in given.items()}
-        models = [n for n, kind in given.items() if kind == "model"]
-        vouchers = {n: voucher(session, evidence, files[n].sha256) for n in models}
-        with ExitStack() as handles:
-            handed = {
-                n: _open(kind, files[n], handles, vouched=bool(vouchers.get(n)))
-                for n, kind in given.items()
-            }
-            foreign = {f"{n} as code of": vouchers[n] for n in models if handed[n].facts.foreign}
-            opened = [handed.get(n) for n in card.inputs]  # None for what is not given
-            findings = function(*opened, **asked_options, work=work)
-        written = {n: uri for n, uri in wanted.items() if uri and n in findings.tables}
+    return wanted
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Inputs that were fetched and opened.
+
+    Parameters
+    ----------
+    handles : tuple
+        What the function takes, None for what is not given.
+    digests : mapping of str to str
+        SHA-256 of each that is given.
+    foreign : mapping of str to str
+        Who vouches for a model that brings code.
+    """
+
+    handles: tuple[Any, ...]
+    digests: Mapping[str, str]
+    foreign: Mapping[str, str]
+
+
+@contextmanager
+def opened(
+    session: Session, card: Card, inputs: Mapping[str, str], evidence: str
+) -> Iterator[Opened]:
+    """Fetch and open the inputs of a check."""
+    given = {n: kind for n, kind in card.inputs.items() if inputs.get(n)}
+    files = {n: _fetch(kind, inputs[n], session.data) for n, kind in given.items()}
+    models = [n for n, kind in given.items() if kind == "model"]
+    vouchers = {n: voucher(session, evidence, files[n].sha256) for n in models}
+    with ExitStack() as handles:
+        handed = {
+            n: _open(kind, files[n], handles, vouched=bool(vouchers.get(n)))
+            for n, kind in given.items()
+        }
+        foreign = {f"{n} as code of": vouchers[n] for n in models if handed[n].facts.foreign}
         digests = {n: f.sha256 for n, f in files.items()}
-        asked = Asked(name, card.subject, asked_options, digests, card.risks)
-        when = Circumstances(started, now().isoformat(), {**environment(), **foreign})
-        return _record(session, signer, evidence, asked, findings, written, when)
+        yield Opened(tuple(handed.get(n) for n in card.inputs), digests, foreign)
 
 
-def _record(
+def record(
     session: Session,
     signer: Signer | None,
     evidence: str,
     asked: Asked,
     findings: Findings,
-    written: Mapping[str, str],
+    wanted: Mapping[str, str],
     when: Circumstances,
+    *,
+    meanings: Mapping[str, str],
 ) -> Outcome:
-    """Write tables, the report and its page, then the statement that speaks for them."""
+    """Write tables, report and page, then the statement that speaks for them."""
+    written = {n: uri for n, uri in wanted.items() if uri and n in findings.tables}
     folder = blob_folder(evidence) if evidence else ""
     facts = {**_facts(asked, when), **links(findings.pages, written, folder)}
-    meanings = checks.card(asked.check).metrics
     page = report_page(findings.report, findings.figures, facts=facts, meanings=meanings)
     page_name = f"{sha256(page.encode()).hexdigest()}.html" if evidence else ""
     tables = linked(findings, written, folder, page_name)

@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from modelwarden.drawing import tag
+from modelwarden.markup import tag
 from modelwarden.report import REPORT_PAGE, Findings
 
 _PLACE = "://"

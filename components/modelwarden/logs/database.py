@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
+    import pyarrow as pa
 
 MEMORY_MB = 600
 """What queries may hold before they use the disk; the process needs some 150 MB beside it."""
@@ -63,6 +64,7 @@ class Database:
         allowed = ", ".join(literal(str(path)) for path in paths)
         for setting in (
             "TimeZone = 'UTC'",
+            "enable_progress_bar = false",  # it would write into the answer
             f"allowed_paths = [{allowed}]",
             "enable_external_access = false",
             "lock_configuration = true",  # the last one: none can be taken back
@@ -95,6 +97,16 @@ class Database:
         with self._errors():
             frame: pd.DataFrame = self._connection.execute(sql, list(values)).df()
         return frame
+
+    def arrow(self, sql: str, schema: "pa.Schema") -> "pa.Table":
+        """Return the rows of a query as a table of Arrow with this schema."""
+        with self._errors():
+            return self._connection.sql(sql).to_arrow_table().cast(schema)
+
+    def register(self, name: str, table: "pa.Table") -> None:
+        """Make a table of Arrow a relation."""
+        with self._errors():
+            self._connection.register(name, table)
 
     @contextmanager
     def _errors(self) -> "Iterator[None]":

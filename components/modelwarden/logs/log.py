@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +69,11 @@ class Log:
         files = tuple(store.get(place) for place in places)
         names = tuple(place.removeprefix(uri) for place in places)
         return cls(uri, names, files, manifest(names, files))
+
+    def part(self, number: int, count: int) -> "Log":
+        """Return every `count`-th file, the first of them file `number`."""
+        chosen = slice(number, None, count)
+        return replace(self, names=self.names[chosen], files=self.files[chosen])
 
     @contextmanager
     def read(self, format: str = "auto", client: str = "") -> "Iterator[Reading]":  # noqa: A002

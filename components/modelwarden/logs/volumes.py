@@ -1,10 +1,9 @@
-"""Who asked how much: one pass over the log, then small tables."""
+"""Who asked how much, from counts by minute."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelwarden.logs.log import Reading
+from modelwarden.logs.database import Database
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +51,7 @@ class Volumes:
     pools: "pd.DataFrame"
 
 
-def measure(reading: Reading, days: int) -> Volumes:
+def measure(database: Database, rejected: int, days: int) -> Volumes:
     """Measure volumes against a period of `days`.
 
     The busiest window of a period is not searched for: it begins anywhere. With hours as buckets,
@@ -60,10 +59,17 @@ def measure(reading: Reading, days: int) -> Volumes:
     least what it holds. Those are ``least`` and ``most``.
 
     Lines without a client count as one client, whose name is missing.
+
+    Parameters
+    ----------
+    database : Database
+        It has the relation ``minutes``; see :mod:`modelwarden.logs.tally`.
+    rejected : int
+        Lines that could not even be split.
+    days : int
+        The period.
     """
-    database = reading.database
-    database.run(hours(reading.tells))
-    rejected = reading.rejected()
+    database.run(_HOURS)
     lines, unreadable, queries, unknown, errors = database.one(_TOTALS)
     database.run(_KNOWN)
     low, high = database.one(_SPAN, [(1 - MIDDLE) / 2, (1 + MIDDLE) / 2])
@@ -86,28 +92,12 @@ def measure(reading: Reading, days: int) -> Volumes:
     )
 
 
-def hours(tells: Collection[str]) -> str:
-    """Return the one statement that reads the log: volumes by client, address and hour.
-
-    A column that no file fills would cost a third of the time, and say nothing.
-    """
-    # the client of an access log is its address: once is enough
-    distinct = "CASE WHEN address IS DISTINCT FROM client THEN address END AS address,"
-    address = distinct if "address" in tells else ""
-    queries = "sum(queries)::BIGINT" if "queries" in tells else "count(*)"
-    errors = "count_if(status >= 400)" if "status" in tells else "0"
-    minutes = f"""
-        SELECT client, {address} CASE WHEN isfinite(time) THEN epoch_us(time) // 60000000 END
-            AS minute, count(*) AS lines, {queries} AS queries, {errors} AS errors
-        FROM log GROUP BY ALL"""
-    return f"""
-        CREATE TEMP TABLE hours AS SELECT
-            client, {"address" if address else "NULL::VARCHAR"} AS address, minute // 60 AS hour,
-            sum(lines)::BIGINT AS lines, sum(queries)::BIGINT AS queries,
-            sum(errors)::BIGINT AS errors, max(queries) AS peak
-        FROM ({minutes}) GROUP BY ALL"""
-
-
+_HOURS = """
+    CREATE TEMP TABLE hours AS SELECT client, address, minute // 60 AS hour,
+        sum(lines)::BIGINT AS lines, sum(queries)::BIGINT AS queries,
+        sum(errors)::BIGINT AS errors, max(queries) AS peak
+    FROM minutes GROUP BY ALL
+"""
 _TOTALS = """
     SELECT coalesce(sum(lines), 0)::BIGINT,
         coalesce(sum(lines) FILTER (hour IS NULL), 0)::BIGINT,

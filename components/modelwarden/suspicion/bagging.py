@@ -23,8 +23,9 @@ def out_of_bag(
     min_samples_leaf: int = 1,
     class_weight: str | None = None,
     twins: Codes | None = None,
+    judged: Codes | None = None,
 ) -> Floats:
-    """Return class probabilities of every row by the trees that did not see it.
+    """Return class probabilities of rows by the trees that did not see them.
 
     scikit-learn's forests draw all samples alike; here `draw` decides, so that a small class is not
     drowned and the cost of a tree is bounded however many rows there are.
@@ -44,16 +45,20 @@ def out_of_bag(
     twins : ndarray of int of shape (n_rows,), optional
         Equal numbers for equal rows. A tree that saw a row has seen its twins: else whoever submits
         a row twice has each copy vouch for the other.
+    judged : ndarray of int of shape (n_judged,), optional
+        The rows to judge, by default all of them. Which others are judged changes nothing.
 
     Returns
     -------
-    ndarray of shape (n_rows, n_classes)
+    ndarray of shape (n_judged, n_classes)
         Equal probabilities for a row that every tree saw.
     """
     rows = np.ascontiguousarray(rows)  # trees check nothing: that would cost more than they do
     generator = np.random.default_rng(seed)
     kin = np.arange(len(rows)) if twins is None else twins
-    total, votes = np.zeros((len(rows), n_classes)), np.zeros(len(rows))
+    asked = rows if judged is None else rows[judged]
+    families = kin if judged is None else kin[judged]
+    total, votes = np.zeros((len(asked), n_classes)), np.zeros(len(asked))
     for _ in range(trees):
         seen = draw(generator)
         tree = ExtraTreeClassifier(
@@ -64,10 +69,10 @@ def out_of_bag(
         ).fit(rows[seen], y[seen], check_input=False)
         known = np.zeros(kin.max() + 1, dtype=bool)
         known[kin[seen]] = True
-        unseen = ~known[kin]
+        unseen = ~known[families]
         if unseen.any():
             total[np.ix_(unseen, tree.classes_)] += tree.predict_proba(
-                rows[unseen], check_input=False
+                asked[unseen], check_input=False
             )
             votes[unseen] += 1
     total[votes == 0] = 1 / n_classes

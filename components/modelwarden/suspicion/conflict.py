@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 
+from modelwarden.impact.blocks import BLOCK, tiles
 from modelwarden.suspicion.forecasts import FOLDS, Forecast, deal
 
 Floats = npt.NDArray[np.float64]
@@ -60,4 +61,7 @@ def _forecast(
         held_out = folds == fold
         model.fit(trusted_x[~held_out], trusted_y[~held_out])
         apart[held_out] = model.predict_proba(trusted_x[held_out])
-    return Forecast(model.fit(trusted_x, trusted_y).predict_proba(x), apart)
+    model.fit(trusted_x, trusted_y)
+    # a matrix product rounds by its shape: in blocks, whoever forecasts which of them
+    parts = [model.predict_proba(x[rows]) for rows in tiles(len(x), BLOCK)]
+    return Forecast(np.concatenate([np.empty((0, apart.shape[1])), *parts]), apart)

@@ -21,12 +21,13 @@ from modelwarden.suspicion.conflict import trusted_forecasts
 from modelwarden.suspicion.disagreement import confidently_wrong, out_of_bag_forecast
 from modelwarden.suspicion.forecasts import Forecast, own, pool
 from modelwarden.suspicion.noise import LabelNoise
-from modelwarden.suspicion.novelty import novelty
+from modelwarden.suspicion.novelty import Novelty, novelty
 from modelwarden.suspicion.submission import Submission
 from modelwarden.suspicion.triggers import Trigger
 from modelwarden.work import Work
 
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 SUSPECT = 0.5  # more likely poison than not
@@ -65,7 +66,61 @@ class Judgement:
     separable: float | None
 
 
-def judge(rows: Submission, *, seed: int = 0, work: Work | None = None) -> Judgement:
+@dataclass(frozen=True)
+class Signals:
+    """What trusted rows say of submitted ones, before those speak themselves.
+
+    Parameters
+    ----------
+    forest, linear : Forecast
+        Labels, forecast by two models of trusted rows.
+    news : Novelty
+        How surely rows are told from trusted ones.
+    """
+
+    forest: Forecast
+    linear: Forecast
+    news: Novelty
+
+    @classmethod
+    def of(
+        cls, rows: Submission, judged: Codes | None = None, *, seed: int = 0, work: Work | None
+    ) -> "Signals":
+        """Measure some rows, by default all; which others are measured changes nothing.
+
+        Parameters
+        ----------
+        rows : Submission
+            Submitted and trusted rows.
+        judged : ndarray of int, optional
+            Whole blocks of `BLOCK` submitted rows, ascending.
+        seed : int, default=0
+            Seeds forests, folds and samples.
+        work : Work, optional
+            Told after each signal.
+        """
+        work = work or Work()
+        x = rows.x if judged is None else rows.x[judged]
+        forest, linear = trusted_forecasts(x, rows.trusted_x, rows.trusted_y, seed=seed)
+        work.step("label conflict", 1, 4)
+        news = novelty(
+            rows.x,
+            rows.y,
+            rows.codes,
+            rows.trusted_x,
+            rows.trusted_y,
+            rows.trusted_codes,
+            twins=rows.twins,
+            judged=judged,
+            seed=seed,
+        )
+        work.step("novelty", 2, 4)
+        return cls(forest, linear, news)
+
+
+def judge(
+    rows: Submission, signals: Signals | None = None, *, seed: int = 0, work: Work | None = None
+) -> Judgement:
     """Judge every submitted row.
 
     Parameters
@@ -73,6 +128,8 @@ def judge(rows: Submission, *, seed: int = 0, work: Work | None = None) -> Judge
     rows : Submission
         Submitted and trusted rows; without trusted ones only `disagreement` speaks, which cannot
         see what most rows have in common.
+    signals : Signals, optional
+        Of all rows; measured here by default.
     seed : int, default=0
         Seeds forests, folds and samples.
     work : Work, optional
@@ -81,20 +138,9 @@ def judge(rows: Submission, *, seed: int = 0, work: Work | None = None) -> Judge
     work = work or Work()
     if rows.n_trusted == 0:
         return _by_themselves(rows, seed, work)
-    trusting = trusted_forecasts(rows.x, rows.trusted_x, rows.trusted_y, seed=seed)
-    work.step("label conflict", 1, 4)
-    news = novelty(
-        rows.x,
-        rows.y,
-        rows.codes,
-        rows.trusted_x,
-        rows.trusted_y,
-        rows.trusted_codes,
-        twins=rows.twins,
-        seed=seed,
-    )
+    signals = signals or Signals.of(rows, seed=seed, work=work)
+    trusting, news = (signals.forest, signals.linear), signals.news
     novel, trusted_novel = calibration.excess(news.submitted, news.trusted)
-    work.step("novelty", 2, 4)
     found, triggered, trusted_triggered = _triggers(rows, trusting, novel.mean(axis=0))
     # rows that a trigger explains must not make others look novel that score as high
     others = triggered == 0

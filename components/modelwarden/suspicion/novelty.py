@@ -36,7 +36,7 @@ class Novelty:
 
     Parameters
     ----------
-    submitted : ndarray of shape (5, n_rows)
+    submitted : ndarray of shape (5, n_judged)
         By fold of trusted rows that played submitted rows.
     trusted, folds : ndarray of shape (n_trusted,)
         Trusted rows while they played submitted ones, and their folds.
@@ -56,6 +56,7 @@ def novelty(
     trusted_codes: Small,
     *,
     twins: Codes | None = None,
+    judged: Codes | None = None,
     seed: int = 0,
 ) -> Novelty:
     """Tell submitted rows from trusted ones, out of bag.
@@ -68,16 +69,19 @@ def novelty(
         Trusted rows likewise; every class at least twice.
     twins : ndarray of int of shape (n_rows + n_trusted,), optional
         Equal numbers for equal rows, submitted before trusted; none judges the other.
+    judged : ndarray of int of shape (n_judged,), optional
+        Submitted rows to judge, by default all; the forest learns from all of them anyway.
     seed : int, default=0
         Seeds folds, samples and trees.
     """
+    asked = np.arange(len(x)) if judged is None else judged
     kin = np.arange(len(x) + len(trusted_x)) if twins is None else twins
     identity = np.eye(int(trusted_y.max()) + 1)
     rows = np.hstack([x, identity[y]])
     trusted = np.hstack([trusted_x, identity[trusted_y]])
     folds = deal(trusted_y, seed)
     copies = np.isin(kin[: len(x)], kin[len(x) :])  # trusted rows may have been drawn from these
-    submitted, of_trusted = np.empty((FOLDS, len(x))), np.empty(len(trusted_x))
+    submitted, of_trusted = np.empty((FOLDS, len(asked))), np.empty(len(trusted_x))
     for fold in range(FOLDS):
         playing = folds == fold
         there = np.vstack([codes, trusted_codes[playing]])
@@ -92,14 +96,15 @@ def novelty(
             np.hstack([np.vstack([rows, trusted[playing]]), news]).astype(np.float32),
             np.hstack([trusted[~playing], old_news]).astype(np.float32),
             np.concatenate([kin[: len(x)], kin[len(x) :][playing], kin[len(x) :][~playing]]),
+            np.concatenate([asked, len(x) + np.arange(playing.sum())]),
             seed + fold,
         )
-        submitted[fold], of_trusted[playing] = scores[: len(x)], scores[len(x) :]
+        submitted[fold], of_trusted[playing] = scores[: len(asked)], scores[len(asked) :]
     return Novelty(submitted, of_trusted, folds)
 
 
-def _scores(there: Single, here: Single, twins: Codes, seed: int) -> Floats:
-    """Return how surely the rows of `there` are told from those of `here`."""
+def _scores(there: Single, here: Single, twins: Codes, judged: Codes, seed: int) -> Floats:
+    """Return how surely some rows of `there` are told from those of `here`."""
     n_there, n_here = len(there), len(here)
     few = min(n_here, MOST_TRUSTED)
     many = min(2 * few, max(n_there // 2, 1))
@@ -125,8 +130,9 @@ def _scores(there: Single, here: Single, twins: Codes, seed: int) -> Floats:
         min_samples_leaf=LEAF,
         class_weight="balanced",
         twins=twins,
+        judged=judged,
     )
-    return probabilities[:n_there, 1]
+    return probabilities[:, 1]
 
 
 def _news(

@@ -1,30 +1,14 @@
 """Evasion: how often a model is still right when somebody nudges its inputs."""
 
-import numpy as np
-import pandas as pd
+from typing import Any
 
-from modelwarden.checks.evasion.arsenal import Arsenal
-from modelwarden.checks.evasion.campaign import Campaign
-from modelwarden.checks.evasion.examples import Examples
-from modelwarden.checks.evasion.figures import figures
 from modelwarden.checks.evasion.question import Question
-from modelwarden.checks.evasion.subject import Changes, Subject, sample
-from modelwarden.checks.evasion.taken_apart import taken_apart
-from modelwarden.checks.evasion.words import about_space, metrics, report
-from modelwarden.errors import InputError
+from modelwarden.checks.evasion.sieges import Sieges
 from modelwarden.models import Predictor
-from modelwarden.report import Findings, Report
-from modelwarden.space.columns import holds_sentences
-from modelwarden.space.points import Mask, Positions
-from modelwarden.space.rules import Rules
-from modelwarden.space.table import Space
-from modelwarden.space.text import TextSpace
+from modelwarden.report import Findings
 from modelwarden.store import File
-from modelwarden.tables import Table, features
+from modelwarden.tables import Table
 from modelwarden.work import Work
-
-POOL = 1000
-"""Rows of the table besides the sampled ones that attacks may start from."""
 
 
 def evasion(
@@ -98,60 +82,32 @@ def evasion(
         If options cannot be used, the table has labels that the model does not know, the space file
         does not fit the table, or nothing can move.
     """
-    asked = Question(epsilon, norm, rows, queries, distance_queries, nodes, examples, seed)
-    rules = Rules(version=1) if space is None else Rules.read(space)
-    sampled, truth, others = sample(model, evaluation, target, rows, seed)
-    frame = features(evaluation, target)
-    text = _is_text(frame, rules)
-    asked = asked.about(text=text)
-    where = evaluation.uri if space is None else space.uri
-    changes = _changes(frame, sampled, rules, seed, where, text=text)
-    movable = _movable(changes, asked, where, text=text)
-    subject = Subject(model, changes, truth)
-    failures = subject.failures()
-    if failures:
-        return Findings(Report("evasion", metrics(subject.right, None), failures))
-    structure, why = taken_apart(model, subject, asked, text=text)
-    beside, is_opaque = frame.iloc[others[:POOL]], structure is None
-    arsenal = Arsenal(subject, beside, asked, text=text, is_opaque=is_opaque)
-    found = Campaign(subject, structure, why, arsenal, asked, work or Work()).find()
-    tables = {}
-    if asked.examples:
-        box, classes = changes.box(asked.epsilon, asked.norm), model.classes.tolist()
-        broken = Examples.of(found, subject, box, sampled, classes, asked.examples)
-        tables = broken.tables(evaluation, rules.image)
-    return Findings(
-        report(found, subject, asked, notes=about_space(changes, movable)),
-        tables=tables,
-        figures=figures(found, subject.right, asked.norm, text=text),
+    sieges = split(
+        model,
+        evaluation,
+        space,
+        target=target,
+        epsilon=epsilon,
+        norm=norm,
+        rows=rows,
+        queries=queries,
+        distance_queries=distance_queries,
+        nodes=nodes,
+        examples=examples,
+        seed=seed,
+        work=work,
     )
+    return sieges.join([*sieges.blocks(range(sieges.count))])
 
 
-def _is_text(frame: pd.DataFrame, rules: Rules) -> bool:
-    """Tell whether rows are texts: one column of sentences, and no word about its values."""
-    if rules.text is not None:
-        return True
-    return frame.shape[1] == 1 and not rules.columns and holds_sentences(frame.iloc[:, 0])
-
-
-def _changes(
-    frame: pd.DataFrame, sampled: Positions, rules: Rules, seed: int, where: str, *, text: bool
-) -> Changes:
-    """Return what may change in the sampled rows."""
-    if not text:
-        return Space(frame, sampled, rules, where)
-    synonyms = rules.text.synonyms if rules.text else None
-    return TextSpace(frame, sampled, seed=seed, synonyms=synonyms, where=where)
-
-
-def _movable(changes: Changes, asked: Question, where: str, *, text: bool) -> list[str]:
-    """Return the coordinates that can move, or say why none can."""
-    movable: Mask = np.asarray(changes.box(asked.epsilon, asked.norm).movable.any(axis=0))
-    if asked.norm == "l0" and not text and asked.epsilon < 1:
-        fix = "with l0 epsilon counts columns: 1 changes one at a time"
-        raise InputError("epsilon", "1 or more with the norm l0", f"{asked.epsilon:g}", fix)
-    if not movable.any():
-        what = "a word to change" if text else "a column with room to move"
-        fix = "raise epsilon, or let more change in a space file; integers move by whole steps"
-        raise InputError(where, f"{what} at epsilon {asked.epsilon:g}", "none", fix)
-    return [name for name, moves in zip(changes.columns, movable, strict=True) if moves]
+def split(
+    model: Predictor,
+    evaluation: Table,
+    space: File | None = None,
+    *,
+    target: str,
+    work: Work | None = None,
+    **options: Any,
+) -> Sieges:
+    """Return the check cut into blocks of rows; it takes what :func:`evasion` takes."""
+    return Sieges(model, evaluation, space, target, Question(**options), work or Work())

@@ -113,10 +113,12 @@ class Found:
         The policy's size.
     distances : Distances or None
         None when they were not asked for.
-    movable : tuple of str
-        Coordinates with room to move at the policy's size.
-    moved : mapping of str to float
-        Share of broken rows in which a coordinate had to move, largest first.
+    right : ndarray of bool, shape (n_rows,)
+        The rows that the model gets right, which alone can be broken.
+    has_scores : bool
+        Whether the model gives probabilities.
+    moved : mapping of str to int
+        In how many broken rows a coordinate had to move, largest first.
     uncertified : str
         Why nothing could be proved; empty when something could.
     enumerated : bool
@@ -130,13 +132,20 @@ class Found:
     curve: Mapping[float, Size]
     main: Size
     distances: Distances | None
-    movable: tuple[str, ...]
-    moved: Mapping[str, float]
+    right: Mask
+    has_scores: bool
+    moved: Mapping[str, int]
     uncertified: str
     enumerated: bool
     contradictions: int
     calls: int
     asked_rows: int
+
+    @property
+    def moved_shares(self) -> dict[str, float]:
+        """Return in which share of broken rows each coordinate had to move, largest first."""
+        n_broken = int(self.main.broken.sum())
+        return {name: count / n_broken for name, count in self.moved.items()}
 
 
 class Campaign:
@@ -195,7 +204,8 @@ class Campaign:
             curve=curve,
             main=main,
             distances=distances,
-            movable=tuple(self.names(np.asarray(box.movable.any(axis=0)))),
+            right=right,
+            has_scores=self.subject.has_scores,
             moved=self.moved(box, main),
             uncertified=self.uncertified,
             enumerated=main.enumerated,
@@ -335,17 +345,17 @@ class Campaign:
         nearer = box.origin + factor * (size.values - box.origin)
         return np.where(box.nominal, size.values, nearer)  # half a category is none
 
-    def names(self, chosen: Mask) -> list[str]:
-        """Return the names of some coordinates."""
-        return [name for name, is_one in zip(self.space.columns, chosen, strict=True) if is_one]
-
-    def moved(self, box: Box, size: Size) -> dict[str, float]:
-        """Return the share of broken rows in which each column had to move, largest first."""
+    def moved(self, box: Box, size: Size) -> dict[str, int]:
+        """Return in how many broken rows each column had to move, largest first."""
         rows = np.flatnonzero(size.broken)
         if not len(rows) or self.arsenal.text:
             return {}  # words of different texts have nothing to do with each other
         kept = revert(self.subject.victim, box, rows, size.values[rows])
         differs = (kept != box.origin[rows]) & ~np.isnan(kept)
-        shares = dict(zip(self.space.columns, differs.mean(axis=0).tolist(), strict=True))
-        largest_first = sorted(shares.items(), key=lambda share: -share[1])
-        return {name: share for name, share in largest_first if share > 0}
+        return ranked(dict(zip(self.space.columns, differs.sum(axis=0).tolist(), strict=True)))
+
+
+def ranked(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts above 0, the largest first, equal ones in the order they came in."""
+    largest_first = sorted(counts.items(), key=lambda count: -count[1])
+    return {name: count for name, count in largest_first if count > 0}

@@ -1,18 +1,20 @@
 """What broke rows, cell by cell and as pictures: rows of data, written only on request."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from modelwarden.checks.evasion.campaign import Found
-from modelwarden.checks.evasion.subject import Subject
+from modelwarden.checks.evasion.subject import Changes
 from modelwarden.pictures import Pair, pictures_page
 from modelwarden.space.box import Box
 from modelwarden.space.points import Candidates, Floats, Positions
 from modelwarden.space.rules import Image
 from modelwarden.tables import Table
 
+Ask = Callable[[pd.DataFrame], Positions]
 COLUMNS = ("row", "label", "predicted", "attack", "distance", "column", "before", "after")
 
 
@@ -47,7 +49,9 @@ class Examples:
     def of(
         cls,
         found: Found,
-        subject: Subject,
+        space: Changes,
+        truth: Positions,
+        ask: Ask,
         box: Box,
         sampled: Positions,
         classes: list[object],
@@ -59,8 +63,12 @@ class Examples:
         ----------
         found : Found
             What was measured.
-        subject : Subject
-            Model and rows.
+        space : Changes
+            The sampled rows.
+        truth : ndarray of int, shape (n_rows,)
+            Their true classes.
+        ask : callable(DataFrame) -> ndarray of int, shape (n,)
+            What the model says of rows.
         box : Box
             Where rows could move at the policy's size.
         sampled : ndarray of int, shape (n_rows,)
@@ -75,14 +83,14 @@ class Examples:
         distances = box.distance(rows, points[rows])
         nearest = np.argsort(distances, kind="stable")[:count]
         rows, distances = rows[nearest], distances[nearest]
-        after = subject.space.present(Candidates(rows, points[rows]))
-        predicted = subject.labels(after) if len(rows) else rows
+        after = space.present(Candidates(rows, points[rows]))
+        predicted = ask(after) if len(rows) else rows
         return cls(
             rows=rows,
             numbers=sampled[rows] + 1,
-            before=subject.space.frame.iloc[rows].reset_index(drop=True),
+            before=space.frame.iloc[rows].reset_index(drop=True),
             after=after,
-            labels=[str(classes[code]) for code in subject.truth[rows]],
+            labels=[str(classes[code]) for code in truth[rows]],
             predicted=[str(classes[code]) for code in predicted],
             attacks=[found.main.won[row] for row in rows.tolist()],
             distances=distances,

@@ -2,7 +2,6 @@
 
 from modelwarden.checks.evasion.campaign import Found
 from modelwarden.report import Figure, Series
-from modelwarden.space.points import Mask
 
 SHOWN = 10  # columns
 
@@ -14,17 +13,17 @@ NORMS = {
 }
 
 
-def figures(found: Found, right: Mask, norm: str, *, text: bool) -> tuple[Figure, ...]:
+def figures(found: Found, norm: str, *, text: bool) -> tuple[Figure, ...]:
     """Return the figures of what was found."""
     x_label = "share of words that change" if text else NORMS[norm]
-    drawn = [_curve(found, right, x_label)]
+    drawn = [_curve(found, x_label)]
     if found.moved and not text:
         drawn.append(_columns(found))
     return tuple(drawn)
 
 
-def _curve(found: Found, right: Mask, x_label: str) -> Figure:
-    sizes = (0.0, *found.curve)
+def _curve(found: Found, x_label: str) -> Figure:
+    right, sizes = found.right, (0.0, *found.curve)
     left = (right, *(right & ~size.broken for size in found.curve.values()))
     series = [Series("under attack", sizes, tuple(float(mask.mean()) for mask in left))]
     caption = "The share of rows that stay right. A fragile model falls steeply at the left."
@@ -44,12 +43,12 @@ def _curve(found: Found, right: Mask, x_label: str) -> Figure:
 
 
 def _columns(found: Found) -> Figure:
-    names = tuple(found.moved)[:SHOWN]
+    shares = dict([*found.moved_shares.items()][:SHOWN])
     return Figure(
         kind="bars",
         title="Most attacked columns",
         x_label="column",
         y_label="share of broken rows in which it had to change",
-        series=(Series("share", names, tuple(found.moved[name] for name in names)),),
+        series=(Series("share", tuple(shares), tuple(shares.values())),),
         caption="Columns that did not need to change were put back before counting.",
     )

@@ -46,7 +46,6 @@ class Subject:
 
     def __init__(self, model: Predictor, space: Changes, truth: Positions) -> None:
         self._model, self.space, self.truth = model, space, truth
-        self._codes = {label: code for code, label in enumerate(model.classes.tolist())}
         self.predicted = self.labels(space.frame)
         self.right = self.predicted == truth
         scores = model.predict_proba(space.frame)
@@ -72,7 +71,7 @@ class Subject:
 
     def labels(self, frame: pd.DataFrame) -> Positions:
         """Return the predicted classes."""
-        return np.array([self._codes[label] for label in self._model.predict(frame).tolist()])
+        return predicted(self._model, frame)
 
     def confirmed(self, box: Box, rows: Positions, values: Floats) -> Mask:
         """Tell which of `values` an attacker may present and ``predict`` errs on."""
@@ -89,23 +88,41 @@ class Subject:
     def _scores(self, candidates: Candidates) -> Floats:
         return np.asarray(self._model.predict_proba(self.space.present(candidates)))
 
-    def failures(self) -> tuple[str, ...]:
+    def differing(self) -> int:
         """Ask again in reverse order, which also shows whether rows are presented faithfully."""
         origin = self.space.origin
         backwards = np.arange(len(origin))[::-1]
         again = self.labels(self.space.present(Candidates(backwards, origin[backwards])))
-        differing = int((again[::-1] != self.predicted).sum())
-        failures = []
-        if differing:
-            failures.append(
-                f"the model labelled {differing} of {len(again)} rows differently when it was "
-                "asked again in reverse order: make its predictions depend on the row alone"
-            )
-        if not self.right.any():
-            failures.append(
-                f"none of {len(again)} rows was classified correctly: nothing is left to attack"
-            )
-        return tuple(failures)
+        return int((again[::-1] != self.predicted).sum())
+
+
+def predicted(model: Predictor, frame: pd.DataFrame) -> Positions:
+    """Return the predicted classes, by position among the model's."""
+    codes = {label: code for code, label in enumerate(model.classes.tolist())}
+    return np.array([codes[label] for label in model.predict(frame).tolist()], dtype=np.intp)
+
+
+def failures(right: Mask, differing: int) -> tuple[str, ...]:
+    """Return why the model cannot be attacked.
+
+    Parameters
+    ----------
+    right : ndarray of bool, shape (n_rows,)
+        Rows that it gets right.
+    differing : int
+        Rows that it labelled differently when it was asked again in reverse order.
+    """
+    found = []
+    if differing:
+        found.append(
+            f"the model labelled {differing} of {len(right)} rows differently when it was "
+            "asked again in reverse order: make its predictions depend on the row alone"
+        )
+    if not right.any():
+        found.append(
+            f"none of {len(right)} rows was classified correctly: nothing is left to attack"
+        )
+    return tuple(found)
 
 
 def sample(

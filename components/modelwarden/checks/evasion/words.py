@@ -6,7 +6,7 @@ import numpy as np
 
 from modelwarden.checks.evasion.campaign import Distances, Found
 from modelwarden.checks.evasion.question import Question
-from modelwarden.checks.evasion.subject import Changes, Subject
+from modelwarden.checks.evasion.subject import Changes
 from modelwarden.proportions import interval
 from modelwarden.report import Json, Report
 from modelwarden.space.columns import Column
@@ -28,7 +28,9 @@ OF_ATTACKS = (
 """Metrics that are undefined where no attack could begin, or where it contradicts a proof."""
 
 
-def report(found: Found, subject: Subject, asked: Question, *, notes: Sequence[str]) -> Report:
+def report(
+    found: Found, space: Changes, asked: Question, movable: Sequence[str], notes: Sequence[str]
+) -> Report:
     """Return the report of an attack that could begin."""
     failures = []
     if found.contradictions:
@@ -36,15 +38,15 @@ def report(found: Found, subject: Subject, asked: Question, *, notes: Sequence[s
             f"{found.contradictions} changes break rows that were proved to withstand them: one of "
             "the two is wrong, so neither counts; please report this model"
         )
-    known = metrics(subject.right, found)
+    known = metrics(found.right, found)
     if found.contradictions:
         known = {name: None if name in OF_ATTACKS else known[name] for name in known}
     return Report(
         "evasion",
         known,
         tuple(failures),
-        notes=(*_notes(found, subject, asked), *notes),
-        details=_details(found, subject, asked),
+        notes=(*_notes(found), *notes),
+        details=_details(found, space, asked, movable),
     )
 
 
@@ -82,7 +84,7 @@ def _quantile(distances: "np.ndarray[tuple[int], np.dtype[np.float64]]", share: 
     return float(np.quantile(distances, share, method="inverted_cdf"))
 
 
-def _notes(found: Found, subject: Subject, asked: Question) -> tuple[str, ...]:
+def _notes(found: Found) -> tuple[str, ...]:
     notes = [
         "Robust accuracy is an upper bound: the attacks found nothing against the other rows with "
         f"{int(found.main.queries.max())} queries each, and a stronger attack may."
@@ -99,7 +101,7 @@ def _notes(found: Found, subject: Subject, asked: Question) -> tuple[str, ...]:
             "those rows. That holds for the parts that the model was taken apart into; they gave "
             "the model's labels for every row that was compared."
         )
-    if not subject.has_scores:
+    if not found.has_scores:
         notes.append(
             "The model gives labels only, so the search had no score to follow and was weaker: "
             "compare its robust accuracy only with that of other models without probabilities."
@@ -136,8 +138,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:SHOWN])) + more
 
 
-def _details(found: Found, subject: Subject, asked: Question) -> Mapping[str, Json]:
-    n_rows, right, main = len(subject.right), subject.right, found.main
+def _details(
+    found: Found, space: Changes, asked: Question, movable: Sequence[str]
+) -> Mapping[str, Json]:
+    n_rows, right, main = len(found.right), found.right, found.main
     winners = [winner for winner in main.won if winner]
     successes = main.queries_to_success[main.broken]
     n_left = int((right & ~main.broken).sum())
@@ -163,11 +167,11 @@ def _details(found: Found, subject: Subject, asked: Question) -> Mapping[str, Js
         else [],
         "predict_calls": found.calls,
         "predicted_rows": found.asked_rows,
-        "probabilities": subject.has_scores,
-        "movable_columns": len(found.movable),
-        "movable_column_names": list(found.movable[:LISTED]),
-        "moved_columns": dict([*found.moved.items()][:LISTED]),
-        **_scales(subject.space, found.movable),
+        "probabilities": found.has_scores,
+        "movable_columns": len(movable),
+        "movable_column_names": list(movable[:LISTED]),
+        "moved_columns": dict([*found.moved_shares.items()][:LISTED]),
+        **_scales(space, movable),
         **({} if found.distances is None else {"distance": _distance(found.distances, right)}),
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelwarden.checks.integrity.expectations import Outcome
-from modelwarden.drawing import tag
+from modelwarden.markup import tag
 from modelwarden.report import REPORT_PAGE, Json
 
 _POLICY = (
