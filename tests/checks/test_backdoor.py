@@ -55,9 +55,10 @@ def planted(cells, n=40, target=0, seed=1, rows_=800, purity=1.0):
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
     """Grow fewer trees: most of the time goes into them, and these tables are easy."""
-    monkeypatch.setattr(steering, "TREES", 10)
-    monkeypatch.setattr(stamping, "TREES", 10)
-    monkeypatch.setattr(stamping, "MOST_PREDICTIONS", 10_000)
+    monkeypatch.setattr(steering, "TREES", 5)
+    monkeypatch.setattr(stamping, "TREES", 5)
+    monkeypatch.setattr(stamping, "ROUNDS", 5)
+    monkeypatch.setattr(stamping, "MOST_PREDICTIONS", 5000)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def learner(model):
 
 
 def test_clean_rows_have_no_trigger(reference, folder):
-    for seed in range(1, 5):
+    for seed in (1, 2):
         metrics = judge(rows(800, seed), reference, folder).report.metrics
 
         assert (metrics["triggers"], metrics["trigger_rows"], metrics["new_columns"]) == (0, 0, 0)
