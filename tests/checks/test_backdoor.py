@@ -14,11 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from attacked import InProcess, opened, stored
+from attacked import InProcess, fitted, opened, stored
 from modelwarden.checks.backdoor import backdoor
 from modelwarden.errors import InputError
 from modelwarden.jobs.profile import profile
-from modelwarden.models import ModelFacts
+from modelwarden.models import ModelFacts, Predictor
 from modelwarden.report import canonical
 from modelwarden.store import File
 from modelwarden.suspicion import stamping, steering
@@ -55,9 +55,10 @@ def planted(cells, n=40, target=0, seed=1, rows_=800, purity=1.0):
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
     """Grow fewer trees: most of the time goes into them, and these tables are easy."""
-    monkeypatch.setattr(steering, "TREES", 10)
-    monkeypatch.setattr(stamping, "TREES", 10)
-    monkeypatch.setattr(stamping, "MOST_PREDICTIONS", 10_000)
+    monkeypatch.setattr(steering, "TREES", 5)
+    monkeypatch.setattr(stamping, "TREES", 5)
+    monkeypatch.setattr(stamping, "ROUNDS", 5)
+    monkeypatch.setattr(stamping, "MOST_PREDICTIONS", 5000)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def learner(model):
 
 
 def test_clean_rows_have_no_trigger(reference, folder):
-    for seed in range(1, 5):
+    for seed in (1, 2):
         metrics = judge(rows(800, seed), reference, folder).report.metrics
 
         assert (metrics["triggers"], metrics["trigger_rows"], metrics["new_columns"]) == (0, 0, 0)
@@ -295,6 +296,15 @@ def test_a_model_that_has_learnt_a_trigger_is_named(reference, folder, model):
         "Labels of rows that carry a trigger",
         "What single values do to predictions",
     ]
+
+
+def test_a_model_file_is_asked_in_its_own_process_once(reference, folder):
+    frame = planted({"city": "Atlantis"}, n=60)
+    model = fitted(learner(LogisticRegression()), frame, "label")
+    with Predictor(stored(model, folder, "model.joblib")) as predictor:
+        report = judge(frame, reference, folder, predictor=predictor).report
+
+        assert (report.metrics["learnt_triggers"], predictor.calls) == (1, 1)
 
 
 def test_a_model_betrays_a_trigger_that_its_rows_no_longer_show(reference, folder):

@@ -34,7 +34,8 @@ def tables(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
     monkeypatch.setattr(stamping, "TREES", 5)
-    monkeypatch.setattr(stamping, "MOST_PREDICTIONS", 4000)
+    monkeypatch.setattr(stamping, "ROUNDS", 5)
+    monkeypatch.setattr(stamping, "MOST_PREDICTIONS", 3000)
 
 
 def judged(tables, odds):

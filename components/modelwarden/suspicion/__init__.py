@@ -11,4 +11,8 @@ Three questions, each blind where another sees:
 name values, of one column and of several, on which suspicion concentrates, ``calibration`` says
 what a score means, measured on trusted rows that took part like submitted ones. ``judgement`` puts
 them together.
+
+Whether there is a trigger at all is another question, for the same candidates: ``expectation`` says
+which labels rows should have, ``steering`` weighs values by it, ``new_columns`` those that trusted
+rows do not know, and ``stamping`` asks a model what it does when it meets them.
 """

@@ -4,7 +4,7 @@ A model of trusted rows gives each label a probability. It knows nothing of a va
 that trusted rows are too few to show, nothing of the noise in submitted labels, and nothing of
 classes that became more frequent. So its log-odds are fitted to the submitted labels as a whole,
 mixed with some noise, and every value may shift them by a normal variable, as wide as values of
-trusted rows are seen to do.
+trusted rows are seen to do, and one value in thirty much further.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,9 @@ WEIGHTS: Floats = np.log([0.05, 0.15, 0.3, 0.5])
 """How likely each is held to be: attackers waste no rows."""
 SPREADS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 USUAL_SPREAD, SURENESS = 0.75, 10.0
+SPECIAL, SPECIAL_SPREAD = 0.03, 1.5
+"""Share of the values that may shift labels far: a rare category that decides the label is honest
+if trusted rows say so, though most values do nothing."""
 NOISES = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3)
 LEAST = 0.002
 
@@ -149,8 +152,12 @@ def _null(odds: Floats, hit: Mask) -> Floats:
 
 
 def _weights(spread: float, centre: float) -> Floats:
-    weights = -(((SHIFTS - np.clip(centre, -5, 5)) / spread) ** 2) / 2
-    return np.asarray(weights - logsumexp(weights))
+    usual, special = (
+        weights - logsumexp(weights)
+        for width in (spread, max(spread, SPECIAL_SPREAD))
+        for weights in [-(((SHIFTS - np.clip(centre, -5, 5)) / width) ** 2) / 2]
+    )
+    return np.asarray(np.logaddexp(np.log1p(-SPECIAL) + usual, np.log(SPECIAL) + special))
 
 
 def _spread(null: Floats, values: Small) -> float:

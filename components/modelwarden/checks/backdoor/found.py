@@ -18,7 +18,7 @@ from modelwarden.suspicion.triggers import Trigger
 from modelwarden.tables import Table
 
 LEARNT = 0.5
-"""Share of predictions that a value turns beyond what honest models let expect."""
+"""Share of predictions that a value turns; where data are silent, beyond what honest models do."""
 RARER = 3.0
 """Evidence (natural logarithm) that a value came more often than among trusted rows."""
 MOST = 20
@@ -194,7 +194,7 @@ def _by_data(rows: Submission, known: Profile, one: Steering, effect: Effect | N
         suite=is_new or _stopped(trigger, known, trigger.rows / rows.n_rows),
         profile=is_new or one.by_frequency >= RARER or _is_unknown(trigger, known),
         labels=one.by_labels >= RARER,
-        model=effect is not None and effect.excess >= LEARNT,
+        model=effect is not None and effect.success >= LEARNT,
     )
 
 
