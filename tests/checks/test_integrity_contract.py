@@ -210,6 +210,19 @@ def test_copies_that_are_usual_are_no_finding(folder):
     )
 
 
+def test_what_is_usual_without_an_ignored_column_is_asked_of_the_sample(folder):
+    """Row numbers make every trusted row differ; without them some were entered twice."""
+    frame = rows(4000, 0)
+    doubled = pd.concat([frame, frame.iloc[:200]], ignore_index=True)
+    known, sample = made(doubled.assign(row=range(4200)), folder, "numbered")
+    batch = rows(1000, 1)
+    few = pd.concat([batch, batch.iloc[:50]], ignore_index=True).assign(row=range(1050))
+
+    report = integrity(opened(few, folder), None, known, sample, ignore="row").report
+    assert report.failures == ()
+    assert report.metrics["duplicate_rows"] == 50
+
+
 def test_rows_that_nearly_repeat_each_other_are_a_burst(held):
     batch, random = rows(2000, 1), np.random.default_rng(0)
     numbers = ["age", "income", "debt"]
@@ -437,6 +450,14 @@ def test_a_target_with_too_many_numbers_is_no_label(held):
 
     with pytest.raises(InputError, match="class labels: text, or up to 100 whole numbers"):
         held(batch)
+
+
+def test_labels_that_are_too_many_for_a_profile_are_refused(folder):
+    frame = pd.DataFrame({"x": 1.0, "label": [f"name {i}" for i in range(10_001)]})
+    known, _ = made(frame, folder, "names")
+
+    with pytest.raises(InputError, match="labels that the profile counts"):
+        integrity(opened(frame, folder), None, known, target="label")
 
 
 def test_which_rows_are_looked_at_follows_from_the_file():
