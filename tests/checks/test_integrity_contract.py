@@ -121,6 +121,13 @@ def test_a_renamed_column_is_one_finding_that_shows_what_changed(held, name, how
     assert name.isascii() or name not in report.failures[0]
 
 
+def test_of_two_columns_that_read_like_a_missing_one_one_is_its_new_name(held):
+    batch = rows(300, 1).rename(columns={"age": "AGE"})
+    batch["\u0430ge"] = 1.0
+
+    assert changes(held(batch)) == [("age", "renamed"), ("\u0430ge", "unexpected")]
+
+
 def test_a_second_column_that_reads_like_one_that_is_there(held):
     batch = rows(300, 1)
     batch["inc\u043eme"] = 1.0
@@ -132,6 +139,16 @@ def test_a_second_column_that_reads_like_one_that_is_there(held):
 
 def test_missing_and_unexpected_columns_are_named(held):
     batch = rows(300, 1).drop(columns="debt").assign(trigger=0.0, more=1.0)
+
+    assert sorted(changes(held(batch))) == [
+        ("debt", "missing"),
+        ("more", "unexpected"),
+        ("trigger", "unexpected"),
+    ]
+
+
+def test_where_columns_are_added_no_place_says_what_was_renamed(held):
+    batch = rows(300, 1).rename(columns={"debt": "trigger"}).assign(more=1.0)
 
     assert sorted(changes(held(batch))) == [
         ("debt", "missing"),
