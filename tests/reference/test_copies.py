@@ -63,6 +63,12 @@ def test_every_type_of_a_table_is_compared(column):
     assert repeated(pa.table({"x": column})) == 1
 
 
+def test_not_a_number_is_one_value_whatever_its_bits():
+    bits = np.array([0x7FF8000000000000, 0xFFF8000000000001], dtype=np.uint64)
+
+    assert repeated(pa.table({"x": pa.array(bits.view(np.float64))})) == 1
+
+
 def test_columns_are_not_interchangeable():
     assert repeated(pa.table({"x": [1, 2], "y": [2, 1]})) == 0
 
