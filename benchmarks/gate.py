@@ -76,7 +76,8 @@ class Desk:
             else:
                 card = CHECKS[check]
                 inputs = {n: OTHER for n in card.inputs if n not in card.optional}
-                inputs |= {"trusted": OTHER} if check == "roni" else {}
+                given = {"roni": "trusted", "integrity": "suite"}.get(check)
+                inputs |= {given: OTHER} if given else {}
                 inputs[card.subject] = self.model if card.about_model else RAW
                 needed = {n: "label" for n, d in card.options.items() if isinstance(d, type)}
                 asked = Asked(check, card.subject, card.ask(needed), inputs, card.risks)

@@ -508,6 +508,9 @@ def test_an_open_word_for_a_chained_input_is_visible_and_accepted():
     assert judge([ON_BACK, strange, SIFTED, ATTACKED], rules).allowed
 
 
+ASKED_OF_INTEGRITY = {"target": "", "ignore": "", "engine": "pandas"}
+
+
 def test_what_a_check_that_is_no_filter_says_it_kept_is_not_followed():
     rules = policy(
         RONI,
@@ -522,6 +525,7 @@ def test_what_a_check_that_is_no_filter_says_it_kept_is_not_followed():
     )
     odd = claim(
         "integrity",
+        options=ASKED_OF_INTEGRITY,
         subjects={"data": KEPT},
         inputs={"data": KEPT, "suite": CODE},
         outputs={"kept": BACK},
@@ -551,6 +555,7 @@ def test_filters_that_were_not_followed_are_judged_again_too():
     rules = policy({**suite, "inputs": {"suite": "any"}}, EVASION)
     held = claim(
         "integrity",
+        options=ASKED_OF_INTEGRITY,
         subjects={"data": RAW},
         inputs={"data": RAW, "suite": CODE},
         metrics={"rows": 9},

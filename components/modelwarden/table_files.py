@@ -225,8 +225,8 @@ def _parquet_batches(file: "File", schema: pa.Schema) -> Iterator[pa.RecordBatch
     size = max(1, min(BATCH, MAX_CELLS // max(1, len(schema))))
     with (
         faults(file.uri, "a whole Parquet file", "a damaged one"),
-        # a text that is repeated a million times is held once
-        pq.ParquetFile(file.path, read_dictionary=texts) as source,
+        # a text that is repeated a million times is held once; buffering ahead would keep all bytes
+        pq.ParquetFile(file.path, read_dictionary=texts, pre_buffer=False) as source,
     ):
         for batch in source.iter_batches(size):
             batch.validate(full=True)

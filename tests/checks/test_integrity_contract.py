@@ -121,6 +121,13 @@ def test_a_renamed_column_is_one_finding_that_shows_what_changed(held, name, how
     assert name.isascii() or name not in report.failures[0]
 
 
+def test_of_two_columns_that_read_like_a_missing_one_one_is_its_new_name(held):
+    batch = rows(300, 1).rename(columns={"age": "AGE"})
+    batch["\u0430ge"] = 1.0
+
+    assert changes(held(batch)) == [("age", "renamed"), ("\u0430ge", "unexpected")]
+
+
 def test_a_second_column_that_reads_like_one_that_is_there(held):
     batch = rows(300, 1)
     batch["inc\u043eme"] = 1.0
@@ -132,6 +139,16 @@ def test_a_second_column_that_reads_like_one_that_is_there(held):
 
 def test_missing_and_unexpected_columns_are_named(held):
     batch = rows(300, 1).drop(columns="debt").assign(trigger=0.0, more=1.0)
+
+    assert sorted(changes(held(batch))) == [
+        ("debt", "missing"),
+        ("more", "unexpected"),
+        ("trigger", "unexpected"),
+    ]
+
+
+def test_where_columns_are_added_no_place_says_what_was_renamed(held):
+    batch = rows(300, 1).rename(columns={"debt": "trigger"}).assign(more=1.0)
 
     assert sorted(changes(held(batch))) == [
         ("debt", "missing"),
@@ -208,6 +225,19 @@ def test_copies_that_are_usual_are_no_finding(folder):
         "",
         "duplicates",
     )
+
+
+def test_what_is_usual_without_an_ignored_column_is_asked_of_the_sample(folder):
+    """Row numbers make every trusted row differ; without them some were entered twice."""
+    frame = rows(4000, 0)
+    doubled = pd.concat([frame, frame.iloc[:200]], ignore_index=True)
+    known, sample = made(doubled.assign(row=range(4200)), folder, "numbered")
+    batch = rows(1000, 1)
+    few = pd.concat([batch, batch.iloc[:50]], ignore_index=True).assign(row=range(1050))
+
+    report = integrity(opened(few, folder), None, known, sample, ignore="row").report
+    assert report.failures == ()
+    assert report.metrics["duplicate_rows"] == 50
 
 
 def test_rows_that_nearly_repeat_each_other_are_a_burst(held):
@@ -437,6 +467,14 @@ def test_a_target_with_too_many_numbers_is_no_label(held):
 
     with pytest.raises(InputError, match="class labels: text, or up to 100 whole numbers"):
         held(batch)
+
+
+def test_labels_that_are_too_many_for_a_profile_are_refused(folder):
+    frame = pd.DataFrame({"x": 1.0, "label": [f"name {i}" for i in range(10_001)]})
+    known, _ = made(frame, folder, "names")
+
+    with pytest.raises(InputError, match="labels that the profile counts"):
+        integrity(opened(frame, folder), None, known, target="label")
 
 
 def test_which_rows_are_looked_at_follows_from_the_file():

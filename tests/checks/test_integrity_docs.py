@@ -94,6 +94,17 @@ def test_an_expectation_of_any_order_has_its_own_result(docs):
     assert re.search(r"100%.*element|≈?50% unexpected|1 unexpected", text)
 
 
+def test_a_validation_that_cannot_be_drawn_has_a_page_that_says_so():
+    from modelwarden.checks.integrity.data_docs import page
+
+    class Broken:
+        results = ()
+
+    text = page(Broken(), [], "suite").decode()
+    assert "could not draw this suite" in text
+    assert REPORT_PAGE in text
+
+
 def test_both_pages_lead_to_each_other(folder, suite, docs):
     data = folder / "data.parquet"
     FRAME.to_parquet(data, index=False)

@@ -63,6 +63,20 @@ def test_every_type_of_a_table_is_compared(column):
     assert repeated(pa.table({"x": column})) == 1
 
 
+def test_not_a_number_is_one_value_whatever_its_bits():
+    bits = np.array([0x7FF8000000000000, 0xFFF8000000000001], dtype=np.uint64)
+
+    assert repeated(pa.table({"x": pa.array(bits.view(np.float64))})) == 1
+
+
+def test_whole_floats_whose_low_bits_are_all_zero_are_told_apart():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.integers(0, 64, (100_000, 5)).astype(float), columns=list("abcde"))
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+
+    assert repeated(table) == frame.duplicated().sum()
+
+
 def test_columns_are_not_interchangeable():
     assert repeated(pa.table({"x": [1, 2], "y": [2, 1]})) == 0
 

@@ -57,7 +57,7 @@ class Contract:
             got = ", ".join(map(repr, [*profile.by_name][:12]))
             raise InputError("target", "a column of the profile", f"{target!r}, not in {got}")
         if target:
-            _check_labels(profile.by_name[target], sample)
+            _check_labels(profile.by_name[target])
         return cls(profile, sample, target, listed(ignore) - {target})
 
 
@@ -116,8 +116,8 @@ def _notes(contract: Contract, *, has_labels: bool) -> list[str]:
     return notes
 
 
-def _check_labels(known: ColumnProfile, sample: "Table | None") -> None:
-    if known.kind == "time" or (known.kind == "number" and not known.values):
+def _check_labels(known: ColumnProfile) -> None:
+    if known.distinct < 0:
         expected = "labels that the profile counts: text, or up to 100 whole numbers"
         fix = "choose another target, or write a profile of version 1 again"
         raise InputError(f"target {known.name!r}", expected, f"a column of type {known.type}", fix)

@@ -42,9 +42,6 @@ def page(validation: Any, outcomes: list[Outcome], name: str) -> bytes:
     bytes
         A page whose links home are `REPORT_PAGE`.
     """
-    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view.view import DefaultJinjaPageView
-
     for result, outcome in zip(validation.results, outcomes, strict=True):
         result.result = _observed(outcome)
         result.exception_info = _exception(outcome)
@@ -53,12 +50,21 @@ def page(validation: Any, outcomes: list[Outcome], name: str) -> bytes:
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # it would log what it cannot draw
     try:
-        document = ValidationResultsPageRenderer().render(validation)
-        view: Any = DefaultJinjaPageView()
-        text = view.render(document, show_how_to_buttons=False)
+        text = _drawn(validation)
+    except Exception:  # noqa: BLE001 - a suite can make it raise anything, and the verdict is known
+        text = "<head></head><body><p>Great Expectations could not draw this suite.</p></body>"
     finally:
         logger.setLevel(level)
     return _harmless(text).encode()
+
+
+def _drawn(validation: Any) -> str:
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    view: Any = DefaultJinjaPageView()
+    document = ValidationResultsPageRenderer().render(validation)
+    return str(view.render(document, show_how_to_buttons=False))
 
 
 def _observed(outcome: Outcome) -> Mapping[str, Json]:
