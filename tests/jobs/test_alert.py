@@ -420,6 +420,52 @@ def test_strange_records_of_runs_are_counted_and_no_more(watch):
     assert "that could not be read: 2" in Path(done.page).read_text()
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"standing": 10**400},
+        {"standing": None},
+        {"at": "9999-12-31T23:59:59+00:00", "run": "forged"},
+        {"checks": {"": {"alert": 1}}},
+        {"checks": {"drift": {"alert": 10**400, "largest_change": "x"}}},
+        {"run": "\ud800"},
+        {"checks": {f"c{n}": {} for n in range(100)}},
+    ],
+)
+def test_no_record_of_a_run_keeps_an_alert_back(watch, forged):
+    there = Path(watch.state, "runs")
+    there.mkdir(parents=True)
+    record = {"run": "1", "at": "2026-01-01T00:00:00+00:00", "checks": {}, "standing": 0, **forged}
+    (there / "20260101T000000Z-0.json").write_text(json.dumps(record))
+    done = watch.run("2", AGE)
+
+    assert watch.heard == [BEGAN]
+    if done.page:
+        assert "Run 2 of" in Path(done.page).read_text()
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"failures": [1]},
+        {"failures": ["\ud800"]},
+        {"failures": None},
+        {"details": []},
+        {"details": None},
+        {"details": {"concerns": {"found": [], "left_out": 0}, "x": "\ud800"}},
+        {"metrics": []},
+    ],
+)
+def test_a_report_that_no_check_wrote_alerts(watch, report):
+    whole = {**Report("drift", {}).as_json(), **report}
+    body = json.dumps({"report": whole}).encode()
+    with Store() as store:
+        uri = store.put_blob(watch.place, body)
+    watch.judge("1", {"drift": {"report": uri, "page": "\ud800"}})
+
+    assert watch.heard == [("drift", "", "alert")]
+
+
 def test_an_analysed_batch_is_no_longer_new(watch, tmp_path):
     (tmp_path / "in").mkdir()
     for name in "cab":
