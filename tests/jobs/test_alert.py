@@ -12,7 +12,7 @@ import pytest
 
 from modelwarden.alerts import Observation, Rules, Seen
 from modelwarden.concerns import Concern, detail
-from modelwarden.errors import InputError, StoreError
+from modelwarden.errors import EvidenceError, InputError, StoreError
 from modelwarden.jobs.alert import alert, alert_of_task, forward, patience
 from modelwarden.jobs.batches import list_new, mark
 from modelwarden.jobs.logbook import Logbook
@@ -394,6 +394,15 @@ def test_a_state_that_cannot_be_reached_alerts_every_time(watch, tmp_path):
             done.require_delivery()
 
     assert watch.heard == [BEGAN, BEGAN]
+
+
+def test_a_key_that_signs_no_longer_keeps_no_alert_back(watch, s3):
+    one, said = desk(watch, "1", signer=Signer.open("awskms:alias/gone")), []
+    one.decide(FAULTY)
+    one.tell({"phone": said.append})
+
+    assert [alert.column for alert in said[0].alerts] == ["age"]
+    assert isinstance(one.faults[0], EvidenceError)
 
 
 # around it ---------------------------------------------------------------------------------------
