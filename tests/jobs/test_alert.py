@@ -386,6 +386,23 @@ def test_the_state_of_another_key_or_number_is_none(watch, keys):
     assert len(watch.heard) == before + 2
 
 
+def test_a_signed_state_of_one_column_says_nothing_about_another(watch, keys):
+    """One that lasts, put in the place of one that has recovered, would keep it silent."""
+    watch.key, city = keys[0], ("city", "alert", "a crowd")
+    for run in ("1", "2", "3", "4", "5"):
+        watch.run(run, AGE, *([city] if run == "1" else []))
+    folders = {path.parent for path in watch.records()}
+    newest = {folder: sorted(folder.iterdir())[-1] for folder in folders}
+    ages, cities = sorted(newest.values(), key=lambda path: -int(path.stem))
+    assert int(ages.stem) > int(cities.stem)
+    cities.with_name(ages.name).write_bytes(ages.read_bytes())
+    before = watch.heard
+    watch.run("6", AGE, city)
+
+    assert before[-1] == ("drift", "city", "recovered")
+    assert watch.heard[len(before) :] == [("drift", "city", "alert")]
+
+
 def test_a_state_that_cannot_be_reached_alerts_every_time(watch, tmp_path):
     (tmp_path / "file").write_text("no folder")
     for run in "12":
