@@ -70,6 +70,7 @@ def read(details: Mapping[str, Any]) -> tuple[tuple[Concern, ...], bool] | None:
     texts = [text for one in found for text in (one.about, one.channel, one.words)]
     if not all(isinstance(text, str) for text in texts) or type(left_out) is not int:
         raise ValueError("concerns that are not texts")
+    "".join(texts).encode()  # a UnicodeEncodeError for halves of characters
     if any(URGENCY.get(one.channel, 0) < URGENCY[WARN] for one in found):
         raise ValueError("a channel that is neither warn nor alert")
     return found, left_out == 0

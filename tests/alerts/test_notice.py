@@ -168,6 +168,7 @@ def test_a_failure_that_no_concern_is_about_counts_too():
         {"found": [{"about": 1, "channel": "warn", "words": ""}], "left_out": 0},
         {"found": [{"about": "a", "channel": "", "words": ""}], "left_out": 0},
         {"found": [{"about": "a", "channel": "loud", "words": ""}], "left_out": 0},
+        {"found": [{"about": "\ud800", "channel": "warn", "words": ""}], "left_out": 0},
     ],
 )
 def test_concerns_that_cannot_be_read_alert(entry):

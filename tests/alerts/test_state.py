@@ -144,6 +144,7 @@ def test_a_state_survives_being_written_down(history):
         {"runs": None},
         {"pending": [{"alert": {}, "reached": []}]},
         {"pending": [{}]},
+        {"words": "\ud800"},
     ],
 )
 def test_what_is_no_state_is_refused(damage):
@@ -151,6 +152,13 @@ def test_what_is_no_state_is_refused(damage):
 
     with pytest.raises((ValueError, TypeError, KeyError)):
         State.from_json({**state, **damage}, START + DAY)
+
+
+def test_words_that_nobody_can_write_down_are_told_all_the_same():
+    state, alert = step(State(), ABOUT, Seen("alert", "half \ud800"), "run", START, Rules())
+
+    assert alert.words == "half ?"
+    canonical(state.as_json())
 
 
 @pytest.mark.parametrize("name", ["since", "spoken"])

@@ -12,7 +12,7 @@ import pytest
 
 from modelwarden.alerts import Observation, Rules, Seen
 from modelwarden.concerns import Concern, detail
-from modelwarden.errors import InputError, StoreError
+from modelwarden.errors import EvidenceError, InputError, StoreError
 from modelwarden.jobs.alert import alert, alert_of_task, forward, patience
 from modelwarden.jobs.batches import list_new, mark
 from modelwarden.jobs.logbook import Logbook
@@ -386,6 +386,23 @@ def test_the_state_of_another_key_or_number_is_none(watch, keys):
     assert len(watch.heard) == before + 2
 
 
+def test_a_signed_state_of_one_column_says_nothing_about_another(watch, keys):
+    """One that lasts, put in the place of one that has recovered, would keep it silent."""
+    watch.key, city = keys[0], ("city", "alert", "a crowd")
+    for run in ("1", "2", "3", "4", "5"):
+        watch.run(run, AGE, *([city] if run == "1" else []))
+    folders = {path.parent for path in watch.records()}
+    newest = {folder: sorted(folder.iterdir())[-1] for folder in folders}
+    ages, cities = sorted(newest.values(), key=lambda path: -int(path.stem))
+    assert int(ages.stem) > int(cities.stem)
+    cities.with_name(ages.name).write_bytes(ages.read_bytes())
+    before = watch.heard
+    watch.run("6", AGE, city)
+
+    assert before[-1] == ("drift", "city", "recovered")
+    assert watch.heard[len(before) :] == [("drift", "city", "alert")]
+
+
 def test_a_state_that_cannot_be_reached_alerts_every_time(watch, tmp_path):
     (tmp_path / "file").write_text("no folder")
     for run in "12":
@@ -394,6 +411,15 @@ def test_a_state_that_cannot_be_reached_alerts_every_time(watch, tmp_path):
             done.require_delivery()
 
     assert watch.heard == [BEGAN, BEGAN]
+
+
+def test_a_key_that_signs_no_longer_keeps_no_alert_back(watch, s3):
+    one, said = desk(watch, "1", signer=Signer.open("awskms:alias/gone")), []
+    one.decide(FAULTY)
+    one.tell({"phone": said.append})
+
+    assert [alert.column for alert in said[0].alerts] == ["age"]
+    assert isinstance(one.faults[0], EvidenceError)
 
 
 # around it ---------------------------------------------------------------------------------------
@@ -418,6 +444,52 @@ def test_strange_records_of_runs_are_counted_and_no_more(watch):
     done.require_delivery()
 
     assert "that could not be read: 2" in Path(done.page).read_text()
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"standing": 10**400},
+        {"standing": None},
+        {"at": "9999-12-31T23:59:59+00:00", "run": "forged"},
+        {"checks": {"": {"alert": 1}}},
+        {"checks": {"drift": {"alert": 10**400, "largest_change": "x"}}},
+        {"run": "\ud800"},
+        {"checks": {f"c{n}": {} for n in range(100)}},
+    ],
+)
+def test_no_record_of_a_run_keeps_an_alert_back(watch, forged):
+    there = Path(watch.state, "runs")
+    there.mkdir(parents=True)
+    record = {"run": "1", "at": "2026-01-01T00:00:00+00:00", "checks": {}, "standing": 0, **forged}
+    (there / "20260101T000000Z-0.json").write_text(json.dumps(record))
+    done = watch.run("2", AGE)
+
+    assert watch.heard == [BEGAN]
+    if done.page:
+        assert "Run 2 of" in Path(done.page).read_text()
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"failures": [1]},
+        {"failures": ["\ud800"]},
+        {"failures": None},
+        {"details": []},
+        {"details": None},
+        {"details": {"concerns": {"found": [], "left_out": 0}, "x": "\ud800"}},
+        {"metrics": []},
+    ],
+)
+def test_a_report_that_no_check_wrote_alerts(watch, report):
+    whole = {**Report("drift", {}).as_json(), **report}
+    body = json.dumps({"report": whole}).encode()
+    with Store() as store:
+        uri = store.put_blob(watch.place, body)
+    watch.judge("1", {"drift": {"report": uri, "page": "\ud800"}})
+
+    assert watch.heard == [("drift", "", "alert")]
 
 
 def test_an_analysed_batch_is_no_longer_new(watch, tmp_path):

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from modelwarden.alerts.notice import FAULT, RECOVERED, Alert
 from modelwarden.concerns import ALERT, URGENCY
 from modelwarden.documents import read_time
-from modelwarden.report import Json
+from modelwarden.report import Json, canonical
 
 KEPT_RUNS = 50  # that a state knows again
 KEPT_PENDING = 10  # alerts of one key that wait for a channel
@@ -122,6 +122,7 @@ class State:
         ValueError, TypeError, KeyError
             If it is none, or from the future: such a one would be silent for as long as it likes.
         """
+        canonical(value)  # what could not be written down again is none
         texts = {name: value[name] for name in _TEXTS}
         runs = tuple((run, said) for run, said in value["runs"])
         pending = tuple(
@@ -168,6 +169,8 @@ def step(
     """
     if seen.channel == "unknown" or (not seen.channel and not state.channel):
         return state, None
+    words = seen.words.encode(errors="replace").decode()  # or it could not be written down
+    seen = replace(seen, words=words)
     name = hashlib.sha256(run.encode()).hexdigest()[:16]
     before = dict(state.runs).get(name)
     if before is not None and URGENCY[seen.channel] <= URGENCY[before]:

@@ -49,7 +49,10 @@ class Run:
             str(check): {str(name): finite(number) for name, number in values.items()}
             for check, values in value["checks"].items()
         }
-        return cls(str(value["run"]), value["at"], checks, int(value["standing"]))
+        standing = finite(value["standing"])
+        if standing is None:
+            raise ValueError("no number of faults")
+        return cls(str(value["run"]), value["at"], checks, int(standing))
 
 
 def latest(runs: Sequence[Run]) -> list[Run]:

@@ -8,7 +8,7 @@ from functools import partial
 from modelwarden.alerts import Alert, Notice, Rules, Verdict, observe
 from modelwarden.alerts.file import read_channels
 from modelwarden.documents import MAX_DOCUMENT, read_json
-from modelwarden.errors import InputError, ModelWardenError, StoreError
+from modelwarden.errors import EvidenceError, InputError, ModelWardenError, StoreError
 from modelwarden.jobs.batches import mark
 from modelwarden.jobs.channels import send
 from modelwarden.jobs.logbook import Logbook
@@ -16,7 +16,7 @@ from modelwarden.jobs.raising import Alerted, Desk, Sender
 from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.jobs.trend import summary, trend
 from modelwarden.keys import open_key
-from modelwarden.report import Json, Report
+from modelwarden.report import Json, Report, canonical
 from modelwarden.signing import Signer
 from modelwarden.store import Store
 
@@ -172,8 +172,11 @@ def raise_alerts(
     try:
         this = summary(run, time, verdicts, observations, len(desk.standing))
         page = trend(store, state, this, desk.alerts, _pages(verdicts))
-    except StoreError as error:  # a picture less is no reason to be silent
+    except StoreError as error:
         desk.faults.append(error)
+    except Exception as error:  # noqa: BLE001 - no picture is worth an alert that is not sent
+        kind = type(error).__name__
+        desk.faults.append(EvidenceError(f"{state}/runs", "records that can be drawn", kind))
     desk.tell(channels, page)
     return Alerted(tuple(desk.alerts), desk.standing, page, tuple(desk.faults))
 
@@ -195,17 +198,24 @@ def _verdict(store: Store, check: str, given: Json) -> Verdict:
     """Read the report behind an outcome: what a task returned is only trusted to say where."""
     said = given if isinstance(given, dict) else {"report": given}
     uri, page = said.get("report"), said.get("page")
-    page = page if isinstance(page, str) else ""
+    page = page if isinstance(page, str) and page.isprintable() else ""
     blob = _BLOB.fullmatch(uri) if isinstance(uri, str) else None
     if not isinstance(uri, str) or blob is None:
         return Verdict(None, page, "there is no report to read: give the check `evidence`")
     try:
         body = store.read(uri, sha256=blob[1], max_bytes=MAX_DOCUMENT)
         report = Report.from_json(read_json(body, uri)["report"])
-        if report.check != check or not isinstance(report.details, Mapping):
+        if report.check != check:
             return Verdict(None, page, f"its report is one of {report.check!r}"[:200])
+        canonical(report.as_json())  # what could not be written down again is no report
+        if not isinstance(report.details, dict) or not _are_texts(report.failures):
+            raise TypeError("another kind of value")
     except ModelWardenError as error:
         return Verdict(None, page, f"its report cannot be read: {error}"[:300])
     except (KeyError, TypeError, ValueError, AttributeError):
         return Verdict(None, page, "its report cannot be read: it is none")
     return Verdict(report, page)
+
+
+def _are_texts(values: Sequence[object]) -> bool:
+    return all(isinstance(value, str) for value in values)

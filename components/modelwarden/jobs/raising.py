@@ -23,7 +23,7 @@ from modelwarden.alerts import (
     told,
 )
 from modelwarden.concerns import ALERT
-from modelwarden.errors import ModelWardenError, StoreError
+from modelwarden.errors import ModelWardenError
 from modelwarden.jobs.logbook import About, Entry, Logbook
 from modelwarden.report import Json
 
@@ -111,7 +111,7 @@ class Desk:
         """Hold what was seen against what is known, and write down what is to be said."""
         try:
             known = self.book.load()
-        except StoreError as error:  # nothing is known, so everything is news
+        except ModelWardenError as error:  # nothing is known, so everything is news
             self.faults.append(error)
             known = {}
         seen = {**observations, OWN: self._damage(known, observations)}
@@ -171,7 +171,7 @@ class Desk:
             return False
         try:
             self._entries[about] = self.book.update(about, change).state
-        except StoreError as error:  # each attempt takes its time: one is enough
+        except ModelWardenError as error:  # each attempt takes its time: one is enough
             self.faults.append(error)
             self._broken = True
             return False

@@ -46,7 +46,7 @@ def trend(
     runs, unreadable = _runs(store, folder)
     if store.head(f"{folder}/{when}-{name}.json") is None:
         store.put_once(f"{folder}/{when}-{name}.json", body)
-    page = _page(latest([*runs, this]), alerts, reports, unreadable)
+    page = _page(this, latest([*runs, this]), alerts, reports, unreadable)
     return store.put_blob(prefix, page.encode(), suffix=".html")
 
 
@@ -62,9 +62,13 @@ def _runs(store: Store, folder: str) -> tuple[list[Run], int]:
 
 
 def _page(
-    runs: Sequence[Run], alerts: Sequence[Alert], reports: Mapping[str, str], unreadable: int
+    this: Run,
+    runs: Sequence[Run],
+    alerts: Sequence[Alert],
+    reports: Mapping[str, str],
+    unreadable: int,
 ) -> str:
-    this, drawn = runs[-1], figures(runs)
+    drawn = figures(runs)
     table = [("check", "column", "state", "channel", "what was measured")]
     table += [(a.check, a.column, a.state, a.channel, a.words) for a in alerts]
     words = f"Faults that last: {this.standing}."
