@@ -1,10 +1,24 @@
-"""``@task.security_check``: what is refused when the DAG is parsed."""
+"""``@task.security_check``: what is refused when the DAG is parsed, and what a gate hears."""
+
+import sys
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import task
 
+import own_checks
+import shop
 from modelwarden.airflow_decorators import SecurityCheckTask, security_check
+from modelwarden.checks import cards
 from modelwarden.errors import InputError
+from modelwarden.jobs.gate import gate
+from modelwarden.jobs.trained import trained
+
+POLICY = """\
+version: 1
+rules:
+  - {check: weigh, metric: bytes, op: "<=", value: 100}
+"""
 
 
 def weigh_it(model, limit=3):
@@ -47,3 +61,26 @@ def test_refuses_arguments_that_a_statement_could_not_name():
 
     with pytest.raises(InputError, match=r"more: expected arguments with names, got \*\*more"):
         make(anything)
+
+
+@pytest.mark.parametrize(("role", "allowed"), [("model", True), ("builder", False)])
+def test_a_gate_hears_a_function_whose_card_is_installed(tmp_path, role, allowed):
+    (tmp_path / "site").mkdir()
+    own_checks.install(tmp_path / "site")
+    cards.cache_clear()
+    stall = shop.open_stall(tmp_path, POLICY)
+    model, evidence = stall.put("other.model", b"another"), stall.evidence
+    data = f"{stall.uri}/kept.csv"
+    trained(model, data=data, evidence=evidence, key=stall.keys["builder"], author="carol")
+    given = {"reads": {"model": "file"}, "evidence": evidence, "key": stall.keys[role]}
+
+    def weigh(model):
+        return {"bytes": model.size}
+
+    operator = security_check(weigh, **given)(model).operator
+    operator.execute({"ti": SimpleNamespace(xcom_push=lambda key, value: None)})
+    ruling = gate(model, evidence=evidence, key=stall.keys["gate"], **stall.judged_by)
+    sys.path.remove(str(tmp_path / "site"))
+    cards.cache_clear()
+
+    assert ruling.decision.allowed is allowed

@@ -4,21 +4,27 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
+import own_checks
+import shop
 from modelwarden.airflow_operators import (
     DeploymentGateOperator,
     IntegrityOperator,
     ModelFileOperator,
     RecordTrainingOperator,
+    ReleaseOperator,
     RestoreOperator,
     RoniOperator,
     VerifyDecisionOperator,
 )
 from modelwarden.airflow_provider import get_provider_info
+from modelwarden.checks import cards
 from modelwarden.errors import StoreError
 from modelwarden.store import Store
 
@@ -184,6 +190,27 @@ def test_the_provider_describes_itself_as_airflow_asks():
 
     schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
     jsonschema.validate(get_provider_info(), schema)
+
+
+def test_the_event_of_a_release_names_the_decision_and_what_was_published(tmp_path, task):
+    (tmp_path / "site").mkdir()
+    own_checks.install(tmp_path / "site")
+    cards.cache_clear()
+    stall = shop.open_stall(
+        tmp_path, shop.APPROVED_BY_ONE.replace("approvals: {required: 1}\n", "")
+    )
+    filed = stall.gate().statement
+    given = {"decision": filed.uri, "model": f"{stall.uri}/model.joblib", "run_name": "run-1"}
+    given |= {"evidence": stall.evidence, "to": f"{stall.uri}/releases", **stall.judged_by}
+    operator = ReleaseOperator(task_id="release", outlets=[Asset("released")], **given)
+    events = defaultdict(SimpleNamespace)
+    result = operator.execute({"ti": task, "outlet_events": events})
+    sys.path.remove(str(tmp_path / "site"))
+    cards.cache_clear()
+
+    (event,) = events.values()
+    said = {"decision": filed.uri, "sha256": filed.sha256, "model": result["model"]}
+    assert event.extra == said
 
 
 def test_airflow_lists_the_provider(tmp_path):

@@ -172,8 +172,10 @@ def test_nothing_is_left_behind_when_the_task_is_stopped(tmp_path, stall):
         started.append(int(line))
         os.kill(os.getpid(), signal.SIGUSR1)  # as Airflow stops a task, by a signal
 
+    begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         weigh(str(sleeper), stall, log=stop)
+    assert time.monotonic() - begun < 30
     signal.signal(signal.SIGUSR1, before)
     end = time.monotonic() + 10
     while Path(f"/proc/{started[0]}").exists() and time.monotonic() < end:
