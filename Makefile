@@ -2,8 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+ENGINE ?= docker
+IMAGE ?= modelwarden:0.1.0-python3.11
 
-.PHONY: demo test lint format lock clean help
+.PHONY: demo test lint format lock image clean help
 .DEFAULT_GOAL := help
 
 help:  ## Show what there is.
@@ -39,6 +41,15 @@ format: $(INSTALLED)  ## Rewrite the code in the house's style.
 lock:  ## Pin what demo and development use; needs uv.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra all --group dev pyproject.toml --output-file requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --extra checks --extra gx --extra trees --extra onnx --extra logs --extra webauthn --extra kfp \
+	  --constraint requirements/dev.txt pyproject.toml --output-file requirements/image.txt
+
+image: $(INSTALLED)  ## Build the image for Kubeflow's tasks; needs a container engine.
+	@rm -rf build/image && mkdir -p build/image && cp requirements/image.txt build/image
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --wheel-dir build/image .
+	$(ENGINE) build --file components/Containerfile --tag $(IMAGE) $(BUILD) build/image
 
 clean:  ## Remove the environment and everything built.
 	rm -rf .venv build dist

@@ -15,6 +15,7 @@ import yaml
 
 import own_checks
 import shop
+import warm
 from modelwarden.checks import CHECKS, cards
 from modelwarden.cli import cli
 from modelwarden.gateways import TARGETS
@@ -136,10 +137,10 @@ def project(tmp_path):
     with serve() as server:
         environment["AWS_ENDPOINT_URL"] = server.endpoint
         server.empty("data", "governance", "evidence")
-        for seed, uri in enumerate(("s3://data/train.csv", "s3://governance/trusted.csv")):
+        for seed, name in enumerate(("data/train", "governance/trusted", "governance/evaluation")):
             points = np.random.default_rng(seed).normal(size=(200, 2))
             table = pd.DataFrame(points, columns=["a", "b"]).assign(label=(points[:, 0] > 0) * 1)
-            server.overwrite(uri, table.to_csv(index=False).encode())
+            server.overwrite(f"s3://{name}.csv", table.to_csv(index=False).encode())
 
         def run(*command):
             return subprocess.run(
@@ -229,6 +230,67 @@ def test_the_readmes_shell_session_runs(project):
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "allowed:" in done.stdout
+
+
+KUBEFLOW = (ROOT / "docs/kubeflow.md").read_text()
+
+
+@pytest.fixture
+def newcomer(project, tmp_path_factory):
+    """What somebody has who followed the Kubeflow page in a folder, and nothing else."""
+    folder, run = project
+    for name in ("churn.py", "run_here.py", "gated.py", "shards.py"):
+        (folder / name).write_text(named(KUBEFLOW, "python", name))
+    for name in ("policy.yaml", "trust.yaml"):
+        (folder / name).write_text(named(KUBEFLOW, "yaml", name))
+    (folder / "suite.json").write_text(snippets(KUBEFLOW, "json")[0])
+    with warm.python(tmp_path_factory.mktemp("warm")) as interpreter:
+        (folder / "warm_run.py").write_text(
+            f"import sys; sys.executable = {str(interpreter / 'python3')!r}\n"
+            "import runpy; runpy.run_path('run_here.py', run_name='__main__')\n"
+        )
+        yield folder, run
+
+
+def test_the_kubeflow_pages_pipeline_runs_and_its_gate_holds(newcomer, monkeypatch):
+    """Kubeflow's local runner, with an interpreter that need not import everything per task."""
+    folder, run = newcomer
+    for role in ROLES:
+        (folder / f"{role}.pem").unlink()
+        (folder / f"{role}.pub").unlink()
+    (keys,) = [code for code in snippets(KUBEFLOW, "sh") if "keys new" in code]
+    assert run("bash", "-euc", keys).returncode == 0
+    done = run(sys.executable, "warm_run.py")
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "deployed" in done.stdout
+    strict = (folder / "policy.yaml").read_text().replace("value: 0.5", "value: 1.1")
+    (folder / "policy.yaml").write_text(strict)
+    refused = run(sys.executable, "warm_run.py")
+
+    assert refused.returncode == 1
+    assert "deployed" not in refused.stdout
+    assert "modelwarden.errors.Rejected: model" not in refused.stdout  # a verdict has no argument
+    assert re.search(r"errors\.Rejected: \S+: rejected: .*robust_accuracy", refused.stdout)
+
+
+def test_the_kubeflow_pages_other_snippets_compile(newcomer):
+    folder, run = newcomer
+    script = next(c for c in snippets(KUBEFLOW, "sh") if "kfp dsl compile" in c)
+    done = run("bash", "-euc", script + script.replace("churn", "shards"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "churn.yaml").exists()
+    compile(named(KUBEFLOW, "python", "gated.py"), "gated.py", "exec")  # needs kfp-kubernetes
+
+
+def test_the_kubeflow_page_names_components_that_exist():
+    from modelwarden import kubeflow_components
+
+    named_there = set(re.findall(r"`([a-z]+_[a-z]+)`", KUBEFLOW))
+
+    assert {n for n in named_there if not hasattr(kubeflow_components, n)} == set()
+    assert {"data_defence", "security_gate", "require_allow"} <= named_there
 
 
 def test_the_policy_page_shows_a_policy_and_a_trust_file_that_are_read():

@@ -113,6 +113,16 @@ def test_compiles_by_its_path_to_an_image_that_is_allowed(asset, catalog, tmp_pa
     assert component.component_spec.outputs == installed.outputs
 
 
+def test_installs_the_extra_that_a_check_needs(catalog):
+    for name, extra in (("integrity", "checks,gx"), ("traffic", "checks,logs"), ("roni", "checks")):
+        (file,) = catalog.glob(f"*s/*/modelwarden/{name}/component.py")
+        assert f'packages_to_install=["modelwarden[{extra}]==' in file.read_text()
+
+
+def test_leaves_the_marks_of_our_own_linter_behind(asset):
+    assert "noqa" not in module(asset).read_text()
+
+
 def test_the_page_shows_every_parameter(asset):
     page = (asset / "README.md").read_text()
     component = getattr(kubeflow_components, asset.name)

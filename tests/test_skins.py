@@ -120,11 +120,18 @@ def test_compiling_twice_gives_the_same_bytes(tmp_path):
     assert first == second
 
 
-def test_the_gate_is_never_taken_from_a_cache(tmp_path):
-    Compiler().compile(kubeflow_components.security_gate, str(tmp_path / "g.yaml"))
+@pytest.mark.parametrize(
+    ("graph", "inside"),
+    [
+        ("security_gate", {"deployment-gate", "require-allow"}),
+        ("data_defence", {"integrity", "roni"}),
+    ],
+)
+def test_a_verdict_is_never_taken_from_a_cache(graph, inside, tmp_path):
+    Compiler().compile(getattr(kubeflow_components, graph), str(tmp_path / "g.yaml"))
     tasks = yaml.safe_load((tmp_path / "g.yaml").read_text())["root"]["dag"]["tasks"]
 
-    assert set(tasks) == {"deployment-gate", "require-allow"}
+    assert set(tasks) == inside
     assert not any(task.get("cachingOptions", {}).get("enableCache") for task in tasks.values())
 
 

@@ -63,6 +63,7 @@ def test_a_named_fault_still_pickles_and_may_be_retried():
     assert where(fault, model="/m") == "model /m"
     again = pickle.loads(pickle.dumps(fault))
 
+    assert again.args[0] == "model /m"
     assert (str(again), again.retryable) == ("model /m: expected an answer, got none", True)
 
 
