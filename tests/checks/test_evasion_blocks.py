@@ -1,5 +1,7 @@
 """Evasion block by block: who does which block changes nothing, and a table's order little."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,6 +121,74 @@ def test_blocks_find_about_as_much_as_all_rows_at_once(forest, table, monkeypatc
     assert blocks["robust_accuracy"] == pytest.approx(whole["robust_accuracy"], abs=0.04)
 
 
+@pytest.fixture(scope="module")
+def parts(forest, table):
+    """What each of five blocks comes to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sieges, "BLOCK", 8)
+        cut = split(forest, table, **OPTIONS)
+        return [*cut.blocks(range(cut.count))]
+
+
+def changed(parts, number, **arrays):
+    """Return the parts, one of them with other arrays."""
+    other = pack({**unpack(parts[number], ""), **arrays})
+    return [*parts[:number], other, *parts[number + 1 :]]
+
+
+def test_every_row_goes_back_to_its_place(forest, table, rows, parts):
+    found = split(forest, table, **{**OPTIONS, "examples": 3}).join(parts)
+    shown = pd.read_parquet(io.BytesIO(found.tables["broken"]))
+
+    assert shown["row"].nunique() == 3
+    for line in shown.itertuples():
+        assert line.before == str(rows[line.column][line.row - 1])
+        assert line.label == rows.y[line.row - 1] != line.predicted
+
+
+def test_what_blocks_count_is_added_up(forest, table, parts):
+    report = split(forest, table, **OPTIONS).join(parts).report
+    each = [unpack(part, "") for part in parts]
+
+    assert report.details["predict_calls"] == sum(int(one["counts"][1]) for one in each)
+    assert report.details["predicted_rows"] == sum(int(one["counts"][2]) for one in each)
+    assert report.details["broken_rows"] == sum(int(one["broken"][:, 2].sum()) for one in each)
+    moved = dict.fromkeys("abcd", 0)
+    for one in each:
+        for name, count in zip(one["moved"].tolist(), one["moves"].tolist(), strict=True):
+            moved[name] += count
+    shares = {name: count / report.details["broken_rows"] for name, count in moved.items() if count}
+    assert report.details["moved_columns"] == shares
+    assert [*shares.values()] != sorted(shares.values())
+
+
+def test_one_block_without_a_proof_leaves_all_rows_without(forest, table, parts):
+    cut = split(forest, table, **OPTIONS)
+    known = cut.join(parts).report.metrics
+    lost = cut.join(changed(parts, 3, uncertified=np.array("of some reason"))).report
+
+    assert known["certified_accuracy"] > 0
+    assert lost.metrics["certified_accuracy"] is None
+    assert lost.metrics["unknown_fraction"] == lost.metrics["robust_accuracy"]
+    assert any("of some reason" in note for note in lost.notes)
+
+
+def test_one_contradiction_in_any_block_is_a_failure(forest, table, parts):
+    counts = unpack(parts[4], "")["counts"] + np.array([1, 0, 0])
+    report = split(forest, table, **OPTIONS).join(changed(parts, 4, counts=counts)).report
+
+    assert "1 changes break rows that were proved" in report.failures[0]
+
+
+def test_a_model_that_changes_its_mind_in_any_block_is_a_failure(forest, table, parts):
+    right = unpack(parts[2], "")["right"]
+    told = pack({"right": right, "differing": np.array(2), "has_scores": np.array(True)})
+    report = split(forest, table, **OPTIONS).join([*parts[:2], told, *parts[3:]]).report
+
+    assert "labelled 2 of 40 rows differently" in report.failures[0]
+    assert report.metrics["robust_accuracy"] is None
+
+
 def test_a_block_without_a_right_row_says_nothing(rows, tmp_path):
     """Of the class that the model never names, no row can be broken."""
     frame = pd.concat([rows[rows.y == "yes"][:9], rows[rows.y == "no"][:9]])
@@ -161,12 +231,9 @@ def test_rows_of_data_are_in_no_part_unless_asked_for(forest, table):
         lambda arrays: arrays.update(uncertified=np.array(["a", "b"])),
     ],
 )
-def test_a_part_that_says_something_else_is_refused(forest, table, change):
-    cut = split(forest, table, **OPTIONS)
-    parts = [*cut.blocks(range(cut.count))]
+def test_a_part_that_says_something_else_is_refused(forest, table, parts, change):
     arrays = unpack(parts[1], "")
     change(arrays)
-    parts[1] = pack(arrays)
 
     with pytest.raises(EvidenceError, match="block 1 of "):
-        cut.join(parts)
+        split(forest, table, **OPTIONS).join([parts[0], pack(arrays), *parts[2:]])
