@@ -124,7 +124,7 @@ def test_compiling_twice_gives_the_same_bytes(tmp_path):
     ("graph", "inside"),
     [
         ("security_gate", {"deployment-gate", "require-allow"}),
-        ("data_defence", {"integrity", "roni"}),
+        ("data_defence", {"integrity", "roni", "load-artifact", "load-artifact-2", "backdoor"}),
     ],
 )
 def test_a_verdict_is_never_taken_from_a_cache(graph, inside, tmp_path):

@@ -971,12 +971,14 @@ def data_defence(
     train: Input[Dataset],
     trusted: Input[Dataset],
     suite: str,
+    profile: str,
+    sample: str,
     target: str,
     max_rejected: float = 0.25,
     evidence: str = "",
     key: str = "",
-) -> NamedTuple("Defended", kept=Dataset, quarantine=Dataset, rows=Dataset):
-    """Hold training rows against a suite and filter them (RONI); never from cache.
+) -> NamedTuple("Defended", kept=Dataset, quarantine=Dataset, rows=Dataset, triggers=Dataset):
+    """Validate training rows, filter them (RONI), look for backdoors; never from cache.
 
     Checks record what they find and succeed; the gate is who refuses.
 
@@ -984,27 +986,32 @@ def data_defence(
         train: Rows under suspicion.
         trusted: Rows that people have reviewed.
         suite: URI of the suite.
+        profile: URI of what modelwarden profile wrote about trusted rows.
+        sample: URI of the sample that it wrote beside it.
         target: Label column.
         max_rejected: Share of rejected rows above which the filter fails and keeps all.
         evidence: Prefix for reports and signed statements.
         key: Signing key of the data checks, a PEM file or env:NAME; "" signs nothing.
 
     Returns:
-        Rows to train on, rows that were rejected, and what was measured of each row.
+        Rows to train on, rows that were rejected, what was measured of each row, and triggers that
+        are left in the rows to train on.
     """
-    signed = {"evidence": evidence, "key": key}
-    validate = integrity(data=train, suite=suite, **signed)
-    filtered = roni(
-        train=train,
-        trusted=trusted,
-        target=target,
-        max_rejected=max_rejected,
-        **signed,
+    asked = {"target": target, "evidence": evidence, "key": key}
+    validate = integrity(data=train, suite=suite, profile=profile, sample=sample, **asked)
+    filtered = roni(train=train, trusted=trusted, max_rejected=max_rejected, **asked)
+    known, rows = load_artifact(uri=profile), load_artifact(uri=sample)
+    searched = backdoor(
+        train=filtered.outputs["kept"],
+        profile=known.outputs["artifact"],
+        sample=rows.outputs["artifact"],
+        **asked,
     )
-    for task in (validate, filtered):
+    for task in (validate, filtered, known, rows, searched):
         task.set_caching_options(False)  # the cache knows artifacts by their ids, not by bytes
     tables = [filtered.outputs[name] for name in ("kept", "quarantine", "rows")]
-    return namedtuple("Defended", ["kept", "quarantine", "rows"])(*tables)
+    names = ["kept", "quarantine", "rows", "triggers"]
+    return namedtuple("Defended", names)(*tables, searched.outputs["triggers"])
 
 
 @dsl.pipeline(name="security-gate")
