@@ -1,6 +1,7 @@
 """Parts as bytes: what goes in comes out, and nothing that could be executed."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -25,13 +26,26 @@ def test_equal_arrays_are_equal_bytes():
     assert pack(ARRAYS) == pack({name: array.copy() for name, array in ARRAYS.items()})
 
 
-def test_objects_are_neither_packed_nor_unpacked():
+class Evil:
+    """Creates a folder where it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def test_objects_are_neither_packed_nor_unpacked(tmp_path):
+    evil = np.array([Evil(str(tmp_path / "made"))])
     with pytest.raises(ValueError, match="allow_pickle"):
-        pack({"a": np.array([{}])})
-    evil = io.BytesIO()
-    np.savez(evil, a=np.array([{}]))
+        pack({"a": evil})
+    body = io.BytesIO()
+    np.savez(body, a=evil)
     with pytest.raises(EvidenceError, match="part: expected arrays"):
-        unpack(evil.getvalue(), "part")
+        unpack(body.getvalue(), "part")
+
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, -1])

@@ -153,6 +153,8 @@ def test_what_blocks_count_is_added_up(forest, table, parts):
     assert report.details["predict_calls"] == sum(int(one["counts"][1]) for one in each)
     assert report.details["predicted_rows"] == sum(int(one["counts"][2]) for one in each)
     assert report.details["broken_rows"] == sum(int(one["broken"][:, 2].sum()) for one in each)
+    left = sum(int(one["right"].sum()) for one in each) - report.details["broken_rows"]
+    assert report.metrics["robust_accuracy"] == left / 40  # only right rows are ever broken
     moved = dict.fromkeys("abcd", 0)
     for one in each:
         for name, count in zip(one["moved"].tolist(), one["moves"].tolist(), strict=True):

@@ -413,6 +413,24 @@ def test_a_state_that_cannot_be_reached_alerts_every_time(watch, tmp_path):
     assert watch.heard == [BEGAN, BEGAN]
 
 
+def test_garbage_that_arrives_while_an_alert_is_sent_is_not_papered_over(watch):
+    one = desk(watch, "1")
+    one.decide(FAULTY)
+    (record,) = watch.records()
+    one.tell({"phone": lambda _: record.with_name("000002.json").write_bytes(b"garbage")})
+    watch.run("2")
+
+    assert [check for check, _, _ in watch.heard] == ["alerts"]
+
+
+def test_a_state_that_cannot_even_be_listed_alerts(watch, s3):
+    done = watch.run("1", AGE, state="s3://there-is-no-such-bucket/state")
+
+    assert watch.heard == [BEGAN]
+    with pytest.raises(StoreError):
+        done.require_delivery()
+
+
 def test_a_key_that_signs_no_longer_keeps_no_alert_back(watch, s3):
     one, said = desk(watch, "1", signer=Signer.open("awskms:alias/gone")), []
     one.decide(FAULTY)
