@@ -24,7 +24,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorator_factory
 
-from modelwarden.airflow_operators import CheckOperator, translated
+from modelwarden.airflow_operators import ReportOperator, translated
 from modelwarden.cards import Card
 from modelwarden.checks import CHECKS
 from modelwarden.errors import InputError
@@ -33,7 +33,7 @@ from modelwarden.report import Findings, Json, Report, canonical, finite
 KINDS = ("table", "model", "estimator", "file", "log", "bucket")
 
 
-class SecurityCheckTask(DecoratedOperator, CheckOperator):
+class SecurityCheckTask(DecoratedOperator, ReportOperator):
     """Run a function as a check.
 
     Parameters
@@ -44,13 +44,13 @@ class SecurityCheckTask(DecoratedOperator, CheckOperator):
     check : str, optional
         What the check is called; the function's name by default.
     evidence, key, on_fail, aws_conn_id, evidence_conn_id : str
-        As in :class:`modelwarden.airflow_operators.CheckOperator`.
+        As in :class:`modelwarden.airflow_operators.ReportOperator`.
     """
 
     custom_operator_name = "@task.security_check"
     template_fields: Sequence[str] = (
         *DecoratedOperator.template_fields,
-        *(field for field in CheckOperator.template_fields if field != "python"),
+        *ReportOperator.template_fields,
     )
 
     def __init__(
@@ -62,7 +62,7 @@ class SecurityCheckTask(DecoratedOperator, CheckOperator):
         multiple_outputs: bool = False,
         **kwargs: Any,
     ) -> None:
-        self.check = check or python_callable.__name__  # type: ignore[misc]
+        self.check = check or python_callable.__name__
         self.reads = dict(reads or {})
         _expect_card(self.check, self.reads, python_callable)
         if kwargs.get("python"):

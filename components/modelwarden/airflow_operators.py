@@ -8,7 +8,7 @@ is small and for people: the gate and ``VerifyDecisionOperator`` read signed fil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -69,8 +69,8 @@ class JobOperator(BaseOperator):
             context["ti"].xcom_push(key=name, value=value)
 
 
-class CheckOperator(JobOperator):
-    """Run one check; the subclasses below say which, and may be imitated for your own.
+class ReportOperator(JobOperator):
+    """What operators share whose task ends with a report: what becomes of it.
 
     Pushes ``return_value`` (see :func:`modelwarden.airflow_results.summary`) and the URI of each
     table that the check wrote under the table's name, such as ``kept``. Events of `outlets` are
@@ -85,23 +85,15 @@ class CheckOperator(JobOperator):
     on_fail : {"record", "fail", "warn"}, default="record"
         What a failed check does to the task: nothing, fail it, or a warning in its log. Leave it
         when a gate follows: the gate denies.
-    python : str, default=""
-        Another interpreter to run the check in, which has modelwarden and what the check needs.
     notifiers : sequence of BaseNotifier, default=()
         Called when the check fails, with what is pushed as ``security_alert`` in the context.
     """
 
-    check: ClassVar[str]
-    template_fields: Sequence[str] = (
-        *JobOperator.template_fields,
-        "evidence",
-        "key",
-        "on_fail",
-        "python",
-    )
+    template_fields: Sequence[str] = (*JobOperator.template_fields, "evidence", "key", "on_fail")
     operator_extra_links = (EvidenceLink(),)
     inputs: Mapping[str, str] = MappingProxyType({})
     result: Mapping[str, Any] | None = None
+    check: str
 
     def __init__(
         self,
@@ -109,28 +101,12 @@ class CheckOperator(JobOperator):
         evidence: str = "",
         key: str = "",
         on_fail: str = "record",
-        python: str = "",
         notifiers: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.evidence, self.key, self.on_fail, self.python = evidence, key, on_fail, python
+        self.evidence, self.key, self.on_fail = evidence, key, on_fail
         self.notifiers = notifiers
-
-    def execute(self, context: Any) -> dict[str, Any]:
-        """Run the check on what the templates rendered."""
-        with translated(self):
-            known = self._card()
-            self._expect_on_fail()
-            self.inputs = {name: getattr(self, name) for name in known.inputs}
-            outcome = self._measure(
-                inputs=self.inputs,
-                options={name: getattr(self, name) for name in known.options},
-                tables={name: getattr(self, name) for name in known.tables},
-                evidence=self.evidence,
-                key=self.key,
-            )
-            return self._conclude(context, outcome)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Tell OpenLineage how the check ended."""
@@ -147,21 +123,6 @@ class CheckOperator(JobOperator):
         if self.on_fail not in ON_FAIL:
             raise InputError("on_fail", "record, fail or warn", repr(self.on_fail))
 
-    def _measure(self, **asked: Any) -> Mapping[str, Any]:
-        """Run the check, here or in another interpreter."""
-        where = self._connections()
-        if self.python:
-            from modelwarden.jobs.elsewhere import check_elsewhere
-
-            return check_elsewhere(
-                self.python, self.check, connections=where, log=self.log.info, **asked
-            )
-        from modelwarden.jobs.check import check
-        from modelwarden.work import Work
-
-        work = Work(self._log_progress)
-        return check(self.check, work=work, connections=where, **asked).as_json()
-
     def _conclude(self, context: Any, outcome: Mapping[str, Any]) -> dict[str, Any]:
         """Push what was found; then fail, warn, or leave it to a gate."""
         result = summary(outcome, self.on_fail)
@@ -177,6 +138,54 @@ class CheckOperator(JobOperator):
         if not result["success"] and self.on_fail == "warn":
             self.log.warning("%s", verdict)
         return result
+
+
+class CheckOperator(ReportOperator):
+    """Run one check; the subclasses below say which, and may be imitated for your own.
+
+    Parameters
+    ----------
+    python : str, default=""
+        Another interpreter to run the check in, which has modelwarden and what the check needs.
+    **kwargs
+        As for :class:`ReportOperator`.
+    """
+
+    template_fields: Sequence[str] = (*ReportOperator.template_fields, "python")
+
+    def __init__(self, *, python: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.python = python
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Run the check on what the templates rendered."""
+        with translated(self):
+            known = self._card()
+            self._expect_on_fail()
+            self.inputs = {name: getattr(self, name) for name in known.inputs}
+            outcome = self._measure(
+                inputs=self.inputs,
+                options={name: getattr(self, name) for name in known.options},
+                tables={name: getattr(self, name) for name in known.tables},
+                evidence=self.evidence,
+                key=self.key,
+            )
+            return self._conclude(context, outcome)
+
+    def _measure(self, **asked: Any) -> Mapping[str, Any]:
+        """Run the check, here or in another interpreter."""
+        where = self._connections()
+        if self.python:
+            from modelwarden.jobs.elsewhere import check_elsewhere
+
+            return check_elsewhere(
+                self.python, self.check, connections=where, log=self.log.info, **asked
+            )
+        from modelwarden.jobs.check import check
+        from modelwarden.work import Work
+
+        work = Work(self._log_progress)
+        return check(self.check, work=work, connections=where, **asked).as_json()
 
     def _log_progress(self, label: str, done: int, total: int) -> None:
         if done == total:

@@ -10,7 +10,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelwarden.airflow_operators import JobOperator, translated
+from modelwarden.airflow_operators import JobOperator, ReportOperator, translated
 from modelwarden.errors import InputError
 
 _ASKED = ("check", "inputs", "options", "parts", "evidence", "key")
@@ -80,11 +80,11 @@ class ShardOperator(JobOperator):
         return result
 
 
-class JoinOperator(JobOperator):
+class JoinOperator(ReportOperator):
     """Put all shards of a check together: :func:`modelwarden.jobs.join.join`.
 
-    Pushes what the check's own operator pushes. A missing, doubled, foreign or altered part fails
-    the task for good.
+    Does with the report what the check's own operator would. A missing, doubled, foreign or altered
+    part fails the task for good.
 
     Parameters
     ----------
@@ -92,11 +92,18 @@ class JoinOperator(JobOperator):
         As the shards were given them.
     tables : mapping of str to str, optional
         URIs for the tables that the check writes.
-    on_fail : {"record", "fail"}, default="record"
-        Whether a failed check fails the task. Leave it when a gate follows: the gate denies.
+    on_fail, notifiers
+        As for :class:`modelwarden.airflow_operators.ReportOperator`.
     """
 
-    template_fields: Sequence[str] = (*JobOperator.template_fields, *_ASKED, "tables", "on_fail")
+    template_fields: Sequence[str] = (
+        *ReportOperator.template_fields,
+        "check",
+        "inputs",
+        "options",
+        "parts",
+        "tables",
+    )
 
     def __init__(
         self,
@@ -105,23 +112,19 @@ class JoinOperator(JobOperator):
         inputs: Mapping[str, str],
         parts: str,
         options: Mapping[str, Any] | None = None,
-        evidence: str = "",
-        key: str = "",
         tables: Mapping[str, str] | None = None,
-        on_fail: str = "record",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.check, self.inputs, self.options, self.parts = check, inputs, options, parts
-        self.evidence, self.key, self.tables, self.on_fail = evidence, key, tables, on_fail
+        self.tables = tables
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Join the shards, push what they say, then fail if that was asked for."""
         from modelwarden.jobs.join import join
 
         with translated(self):
-            if self.on_fail not in ("record", "fail"):
-                raise InputError("on_fail", "record or fail", repr(self.on_fail))
+            self._expect_on_fail()
             outcome = join(
                 self.check,
                 inputs=self.inputs,
@@ -132,11 +135,7 @@ class JoinOperator(JobOperator):
                 tables=self.tables,
                 connections=self._connections(),
             )
-            result = outcome.as_json()
-            self._push(context, {"return_value": result, **outcome.tables})
-            if self.on_fail == "fail":
-                outcome.require_success()
-        return result
+            return self._conclude(context, outcome.as_json())
 
 
 def _whole(name: str, value: int | str) -> int:
