@@ -1010,8 +1010,8 @@ def data_defence(
     for task in (validate, filtered, known, rows, searched):
         task.set_caching_options(False)  # the cache knows artifacts by their ids, not by bytes
     tables = [filtered.outputs[name] for name in ("kept", "quarantine", "rows")]
-    defended = namedtuple("Defended", ["kept", "quarantine", "rows", "triggers"])
-    return defended(*tables, searched.outputs["triggers"])
+    tables.append(searched.outputs["triggers"])
+    return namedtuple("Defended", ["kept", "quarantine", "rows", "triggers"])(*tables)
 
 
 @dsl.pipeline(name="security-gate")
