@@ -91,7 +91,7 @@ class Sieve:
             return
         places = [self._places(number) for number in numbers]
         judged = np.concatenate(places) if len(places) < self.count else None
-        signals = Signals.of(self.rows, judged, seed=self.seed, work=self.work)
+        signals = Signals.of(self.rows, judged, seed=self.seed, work=None)
         begin = 0
         for part in places:
             yield pack(_told(signals, slice(begin, begin + len(part))))
