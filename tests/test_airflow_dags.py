@@ -335,7 +335,7 @@ def test_mapped_checks_file_evidence_each_and_a_gate_judges_each_model(world):
         "option alpha: expected a value of type float, got 'much'",
         "aws_conn_id: expected a connection 'nowhere', got none",
         "evidence_conn_id: expected a connection 'nowhere', got none",
-        "model: URI: expected s3://bucket/key, file:///path or a local path, got 's3:///model",
+        "model: expected s3://bucket/key, file:///path or a local path, got 's3:///model",
         "evidence: expected s3://bucket/key, file:///path or a local path, got 's3://'",
         "python /nowhere/python: expected a Python interpreter",
         "good.model: expected the model that was decided about",

@@ -23,6 +23,7 @@ from modelwarden import kubeflow_components
 from modelwarden.jobs.check import check
 from modelwarden.jobs.gate import gate
 from modelwarden.jobs.profile import profile
+from modelwarden.jobs.shard import shard
 from modelwarden.jobs.trained import trained
 from modelwarden.keys import new_key
 from modelwarden.kubeflow_compiler import components_of
@@ -41,6 +42,15 @@ SUITE = {
     "name": "rows",
     "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "label"}}],
 }
+PLAN = """\
+version: 1
+model: churn
+evidence: {0}/evidence
+state: {0}/watched
+batches: {{prefix: "{0}/incoming", profile: "{0}/profile", sample: "{0}/sample"}}
+channels: [{{kind: json, url: "http://127.0.0.1:9/"}}]
+"""
+ENDED_WELL = {"state": "SUCCEEDED", "pipelineJobResourceName": "1", "pipelineTaskName": "train"}
 
 
 def rows(seed):
@@ -70,6 +80,11 @@ def here(tmp_path_factory, s3):
     (folder / "policy.yaml").write_text(POLICY)
     (folder / "other.yaml").write_text(POLICY.replace("value: 0", "value: 1"))
     (folder / "suite.json").write_text(json.dumps(SUITE))
+    (folder / "monitor.yaml").write_text(PLAN.format(folder))
+    (folder / "incoming").mkdir()
+    batch = rows(3)
+    batch.loc[batch["a"] > 1, "label"] = 0  # as the rows that the profile is of
+    batch.to_csv(folder / "incoming" / "monday.csv", index=False)
     (folder / "access.log").write_text(f"{nginx()}\n" * 5)
     (folder / "s3.log").write_text(f"{server_access()}\n")
     model, evidence = str(folder / "model"), str(folder / "evidence")
@@ -82,7 +97,16 @@ def here(tmp_path_factory, s3):
     (folder / "budget").write_bytes(budget.as_bytes())
     judged = {"policy": str(folder / "policy.yaml"), "trust": str(folder / "trust.yaml")}
     ruling = gate(model, evidence=evidence, key=str(keys["gate"]), **judged)
+    asked = {"model": model, "evaluation": str(folder / "evaluation.csv"), "space": ""}
+    shared = {
+        "check": "evasion",
+        "inputs": asked,
+        "options": {"target": "label", "rows": "5", "queries": "20", "distance_queries": "0"},
+        "parts": str(folder / "parts"),
+    }
+    shard(shared["check"], **{k: v for k, v in shared.items() if k != "check"}, index=0, count=1)
     return SimpleNamespace(
+        shared=shared,
         folder=folder,
         judged=judged,
         evidence=evidence,
@@ -125,6 +149,13 @@ def case(name, here, filtered=None):
     model, train, held = {"model": f / "model"}, f / "train.csv", f / "evaluation.csv"
     labelled = {"target": "label"}
     few = {"rows": 5, "queries": 20, "distance_queries": 0, "nodes": 10}
+    reference = {"profile": f / "profile", "sample": f / "sample"}
+    told = {
+        "model": "churn",
+        "state": str(f / "alerts"),
+        "channels": [{"kind": "json", "url": "http://127.0.0.1:9/"}],  # nothing is to be told
+        "run": "1",
+    }
     cases = {
         "access": (
             model,
@@ -135,9 +166,12 @@ def case(name, here, filtered=None):
                 "access": str(f / "access.csv"),
             },
         ),
+        "alert": ({}, {**told, "status": ENDED_WELL}),
+        "alert_findings": ({}, {**told, "owed": []}),
+        "backdoor": ({"train": train, **reference}, labelled),
         "bucket": (model, {"bucket": f"{here.bucket}/"}),
         "deployment_gate": (model, {**here.judged, "evidence": here.evidence, "key": here.key}),
-        "drift": ({"batch": held, "profile": f / "profile", "sample": f / "sample"}, {}),
+        "drift": ({"batch": held, **reference}, {}),
         "endpoint": (
             model,
             {
@@ -150,9 +184,11 @@ def case(name, here, filtered=None):
         "evasion": ({**model, "evaluation": held}, {**labelled, **few}),
         "extraction": ({**model, "evaluation": held}, {**labelled, "queries": 30}),
         "integrity": ({"data": train}, {"suite": str(f / "suite.json")}),
+        "join": ({}, {**here.shared, "shards": [1]}),
         "load_artifact": ({}, {"uri": str(train)}),
         "membership": ({**model, "train": train, "evaluation": held}, labelled),
         "model_file": (model, {}),
+        "monitor": ({}, {"plan": str(f / "monitor.yaml"), "run": "1"}),
         "record_training": (
             {**model, "data": train},
             {"evidence": str(f / "another"), "key": str(f / "builder.pem")},
@@ -170,6 +206,7 @@ def case(name, here, filtered=None):
         "require_allow": (model, {**here.judged, "decision": here.decision}),
         "restore": restoring(filtered, train),
         "roni": ({"train": train, "trusted": f / "trusted.csv"}, labelled),
+        "shard": ({}, {**here.shared, "index": 0, "count": 1}),
         "traffic": (model, {"logs": str(f / "access.log"), "budget": str(f / "budget")}),
     }
     return cases[name]

@@ -726,9 +726,8 @@ def alert(
     from modelwarden.jobs.alert import alert_of_task
 
     problems = [] if status.state == "SUCCEEDED" else [f"it ended as {status.state}"]
-    alert_of_task(
-        model, check, problems=problems, state=state, run=run, channels=channels, key=key
-    ).require_delivery()
+    told = {"state": state, "run": run, "channels": channels, "key": key}
+    alert_of_task(model, check, problems=problems, **told).require_delivery()
 
 
 @_component()
