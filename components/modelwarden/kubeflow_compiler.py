@@ -36,11 +36,11 @@ def compile_all(folder: Path, pipelines: Path) -> Iterator[Path]:
 
 
 def components_of(module: ModuleType) -> list[BaseComponent]:
-    """Return the components and pipelines that a module defines itself."""
+    """Return the components and pipelines that a module, or a package, defines itself."""
     own = [
         value
         for name, value in inspect.getmembers(module, lambda v: isinstance(v, BaseComponent))
-        if not name.startswith("_") and _home(value, module) == module.__name__
+        if not name.startswith("_") and f"{_home(value, module)}.".startswith(f"{module.__name__}.")
     ]
     return sorted(own, key=lambda component: component.name)
 
