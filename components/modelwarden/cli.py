@@ -565,15 +565,21 @@ def space(table: str, target: str, suite: str, out: str) -> None:
 @click.option("--out", required=True, help="URI to write the profile to; never overwritten.")
 @click.option("--sample", required=True, help="URI for up to 20,000 of its rows.")
 @click.option("--suite", default="", help="URI for a Great Expectations suite to start from.")
+@click.option("--space", default="", help="URI for a file of what an attacker may change.")
+@click.option("--target", default="", help="Label column, which a space leaves out.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sample.")
-def profile(table: str, out: str, sample: str, suite: str, seed: int) -> None:
+def profile(
+    table: str, out: str, sample: str, suite: str, space: str, target: str, seed: int
+) -> None:
     """Write down what TABLE looks like: trusted rows, to hold later batches against.
 
     `check drift` reads profile and sample. The sample is rows of data: keep it where TABLE is.
     """
     from modelwarden.jobs.profile import profile as write
 
-    written = write(table, out=out, sample=sample, suite=suite, seed=seed)
+    written = write(
+        table, out=out, sample=sample, suite=suite, space=space, target=target, seed=seed
+    )
     for name, digest in written.digests.items():
         _print_places({name: getattr(written, name), "sha256": digest})
     click.echo("note: pin the SHA-256 of profile and sample in the policy")

@@ -11,6 +11,7 @@ import pytest
 from modelwarden.errors import ConflictError, InputError
 from modelwarden.jobs.check import check
 from modelwarden.jobs.profile import profile
+from modelwarden.space.rules import Rules
 
 
 @pytest.fixture
@@ -60,3 +61,40 @@ def test_a_profile_that_would_be_too_long_to_read_is_not_written(tmp_path):
     with pytest.raises(InputError, match="1048576 are allowed"):
         written(tmp_path, str(tmp_path / "wide.parquet"))
     assert not (tmp_path / "sample.parquet").exists()
+
+
+def test_a_space_has_the_ranges_of_all_rows_and_no_labels(tmp_path):
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"amount": random.normal(size=30_000), "plan": "basic", "label": 0})
+    table.loc[7, "amount"] = 1234.5  # in the table, perhaps not in the sample
+    table.loc[::2, "label"] = 1
+    table.loc[::3, "plan"] = "gold"
+    table.to_parquet(tmp_path / "rows.parquet", index=False)
+    written = profile(
+        str(tmp_path / "rows.parquet"),
+        out=f"{tmp_path}/profile.json",
+        sample=f"{tmp_path}/sample.parquet",
+        space=f"{tmp_path}/space.yaml",
+        target="label",
+    )
+    body = (tmp_path / "space.yaml").read_bytes()
+    rules = Rules.parse(body, "space.yaml")
+
+    assert written.digests["space"] == hashlib.sha256(body).hexdigest()
+    assert rules.columns["amount"].most == 1234.5
+    assert "label" not in {*rules.columns, *rules.fixed}
+
+
+@pytest.mark.parametrize("target", ["", "lable"])
+def test_a_space_without_labels_to_leave_out_writes_nothing(tmp_path, target):
+    pd.DataFrame({"a": [1.0, 2.0], "label": [0, 1]}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match="target"):
+        profile(
+            str(tmp_path / "t.csv"),
+            out=f"{tmp_path}/p.json",
+            sample=f"{tmp_path}/s.parquet",
+            space=f"{tmp_path}/space.yaml",
+            target=target,
+        )
+
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
