@@ -1,6 +1,7 @@
 """The command line: exit codes, one line per error, help that teaches."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,14 @@ def test_help_shows_the_way_of_a_model_and_the_exit_codes():
 
     for word in ("keys new", "check ...", "trained", "gate", "verify", "release", "Exit codes"):
         assert word in text
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["shard"], ["policy"]])
+def test_help_keeps_the_lines_of_its_examples(command):
+    lines = run(*command, "--help").stdout.splitlines()
+
+    assert not any("\\b" in line for line in lines)
+    assert any(re.match(r"  (  gate  |  modelwarden |  # yaml)", line) for line in lines)
 
 
 def test_help_of_a_check_names_its_metrics_and_what_options_mean():

@@ -35,7 +35,7 @@ Local paths work wherever a URI does."""
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="modelwarden")
 def cli() -> None:
-    r"""Check training data and models, and decide what may be deployed.
+    """Check training data and models, and decide what may be deployed.
 
     \b
     The way of a model, a command each:
@@ -46,7 +46,9 @@ def cli() -> None:
       approve        people other than the author sign it, if the policy asks
       verify         re-check the decision before the model is used
       release        verify, then publish the model once
-    """
+      profile        write down what trusted data looks like
+      monitor        from cron: look at new batches and queries, tell people what changed
+    """  # noqa: D301 - click wants the character
 
 
 def main() -> None:
@@ -73,15 +75,15 @@ _output = click.option(
 
 @cli.group(name="check")
 def check_group() -> None:
-    r"""Measure a table or a model.
+    """Measure a table or a model.
 
     Without --key a report is unsigned, which a gate refuses; that is fine for a look.
 
     \b
     Example:
-      modelwarden check roni --train s3://data/train.csv --trusted s3://data/trusted.csv \
+      modelwarden check roni --train s3://data/train.csv --trusted s3://data/trusted.csv \\
           --target label --kept s3://data/kept.csv --evidence s3://evidence --key data.pem
-    """
+    """  # noqa: D301 - click wants the character
 
 
 def _check_command(name: str, card: Card) -> click.Command:
@@ -140,14 +142,14 @@ def _run_check(
 
 @cli.group(name="shard")
 def shard_group() -> None:
-    r"""Do one machine's share of a check.
+    """Do one machine's share of a check.
 
     \b
     Example, on two machines, then on one:
       modelwarden shard traffic --index 0 --count 2 --parts s3://data/parts --logs s3://logs/ ...
       modelwarden shard traffic --index 1 --count 2 --parts s3://data/parts --logs s3://logs/ ...
       modelwarden join traffic --parts s3://data/parts --logs s3://logs/ ... --evidence ...
-    """
+    """  # noqa: D301 - click wants the character
 
 
 @cli.group(name="join")
@@ -388,13 +390,13 @@ def release_revoke(model: str, evidence: str, reason: str, key: str) -> None:
 
 @cli.group(name="policy")
 def policy_group() -> None:
-    r"""Read policy files.
+    """Read policy files.
 
     \b
     Let your editor complete them; put this line on top:
       # yaml-language-server: $schema=policy.schema.json
     and write that file with `modelwarden policy schema > policy.schema.json`.
-    """
+    """  # noqa: D301 - click wants the character
 
 
 @policy_group.command(name="check")
