@@ -123,7 +123,7 @@ class Reference:
         cells = pa.Table.from_pandas(batch, preserve_index=False)
         digest = sha256(str(seed).encode()).hexdigest()
         table = Table(File("batch", Path("batch"), digest, 1), cells, is_csv=False)
-        kept = keeps(table, table.frame(), self.contract)
+        kept = keeps(table, self.contract)
         return {change.change for change in kept.changes}
 
 
