@@ -107,7 +107,15 @@ class Table:
         return self._frame(self.columns)
 
     def rows(self, places: npt.NDArray[np.intp], names: Sequence[str]) -> pd.DataFrame:
-        """Return some columns of some rows, as `frame` does; the others are not converted."""
+        """Return some columns of some rows, as `frame` does if there were no others.
+
+        Parameters
+        ----------
+        places : ndarray of int, shape (n,)
+            Rows, from 0.
+        names : sequence of str
+            Columns.
+        """
         return self._framed(self._cells.select(list(names)).take(pa.array(places)))
 
     def _frame(self, names: Sequence[str]) -> pd.DataFrame:

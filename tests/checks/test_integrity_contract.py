@@ -213,6 +213,14 @@ def test_copies_are_counted(held):
     assert report.metrics["duplicate_rows"] == 12
 
 
+def test_a_column_of_another_kind_cannot_make_copies_differ(held):
+    batch = pd.concat([rows(1000, 1)] * 2, ignore_index=True).iloc[:1050]
+    report = held(batch.assign(income=[f"{i} EUR" for i in range(1050)]))
+
+    assert changes(report)[:2] == [("income", "type"), ("", "duplicates")]
+    assert report.metrics["duplicate_rows"] == 50
+
+
 def test_copies_that_are_usual_are_no_finding(folder):
     frame = rows(4000, 0)
     doubled = pd.concat([frame, frame.iloc[:200]], ignore_index=True)

@@ -110,7 +110,9 @@ def _bits(column: pa.Array) -> Hashes:
             bits[gone] = _NAN
         return bits
     if kind_of(kind) == "text":
-        coded = column if types.is_dictionary(kind) else column.dictionary_encode()
+        if types.is_dictionary(kind) and len(column.dictionary) > len(column):
+            column = column.cast(kind.value_type)  # most words are of other rows
+        coded = column if types.is_dictionary(column.type) else column.dictionary_encode()
         words = coded.dictionary.to_numpy(zero_copy_only=False).astype(object)
         hashes = np.append(pd.util.hash_array(words, categorize=False), np.uint64(0))
         places = coded.indices.fill_null(len(words)) if coded.null_count else coded.indices
