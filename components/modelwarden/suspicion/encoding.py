@@ -193,7 +193,7 @@ def _plain(column: pd.Series) -> pd.Series:
     if kind == "times":
         column = (column - pd.Timestamp("1970-01-01", tz=column.dt.tz)).dt.total_seconds()
     values = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
-    return _finite(values, column.index)
+    return _finite(np.asarray(values, dtype=np.float64), column.index)
 
 
 def _finite(values: Floats, index: pd.Index) -> pd.Series:
