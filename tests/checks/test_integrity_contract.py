@@ -327,6 +327,12 @@ def test_a_column_that_always_was_the_label_is_no_news(folder):
     assert integrity(batch, None, known, sample, target="label").report.failures == ()
 
 
+def test_of_more_rows_than_are_looked_at_each_keeps_its_label(held):
+    batch = rows(22_000, 1)
+
+    assert ("score", "leakage") in changes(held(batch.assign(score=batch["label"] * 1.0)))
+
+
 def test_row_numbers_give_no_label_away(held):
     numbers = [f"r{i}" for i in range(600)]
 

@@ -34,6 +34,7 @@ def test_a_range_is_a_value_or_what_lies_between_two():
     random = np.random.default_rng(0)
     numbers = np.sort(np.round(random.normal(size=500), 1))
     codes, learn = random.integers(0, 3, 520), _first_half(520)
+    numbers[499], learn[499] = 100.0, False  # above all edges, and yet no missing value
     places = _ranges(numbers, codes, learn, 3)
 
     for label in range(3):
