@@ -249,6 +249,13 @@ def test_a_table_knows_where_it_comes_from(opened):
     assert table.sha256 == hashlib.sha256(b"a,b\n1,2\n3,4\n").hexdigest()
 
 
+def test_some_rows_are_a_table_of_their_own(opened):
+    table = opened("a,b,c\n1,x,true\n,y,\n3,,false\n")
+    rows = table.rows(np.array([2, 0]), ["c", "b"])
+
+    pd.testing.assert_frame_equal(rows, opened("c,b\nfalse,\ntrue,x\n").frame())
+
+
 @pytest.mark.parametrize("body", ["a\n1.5\n2.5\n", parquet({"a": [1.5, 2.5]})])
 def test_every_frame_is_a_copy(opened, body):
     table = opened(body)

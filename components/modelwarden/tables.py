@@ -106,10 +106,25 @@ class Table:
         """
         return self._frame(self.columns)
 
+    def rows(self, places: npt.NDArray[np.intp], names: Sequence[str]) -> pd.DataFrame:
+        """Return some columns of some rows, as `frame` does if there were no others.
+
+        Parameters
+        ----------
+        places : ndarray of int, shape (n,)
+            Rows, from 0.
+        names : sequence of str
+            Columns.
+        """
+        return self._framed(self._cells.select(list(names)).take(pa.array(places)))
+
     def _frame(self, names: Sequence[str]) -> pd.DataFrame:
+        return self._framed(self._cells.select(names))
+
+    def _framed(self, cells: pa.Table) -> pd.DataFrame:
         with faults(self.uri, "values that pandas can hold", "others"):
-            cells = self._cells.select(names).replace_schema_metadata()
-            frame: pd.DataFrame = cells.to_pandas(date_as_object=False)
+            plain_cells = cells.replace_schema_metadata()
+            frame: pd.DataFrame = plain_cells.to_pandas(date_as_object=False)
         return frame
 
     def select(

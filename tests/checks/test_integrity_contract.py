@@ -213,6 +213,14 @@ def test_copies_are_counted(held):
     assert report.metrics["duplicate_rows"] == 12
 
 
+def test_a_column_of_another_kind_cannot_make_copies_differ(held):
+    batch = pd.concat([rows(1000, 1)] * 2, ignore_index=True).iloc[:1050]
+    report = held(batch.assign(income=[f"{i} EUR" for i in range(1050)]))
+
+    assert changes(report)[:2] == [("income", "type"), ("", "duplicates")]
+    assert report.metrics["duplicate_rows"] == 50
+
+
 def test_copies_that_are_usual_are_no_finding(folder):
     frame = rows(4000, 0)
     doubled = pd.concat([frame, frame.iloc[:200]], ignore_index=True)
@@ -317,6 +325,12 @@ def test_a_column_that_always_was_the_label_is_no_news(folder):
     batch = opened(rows(600, 1).assign(grade=lambda f: f["label"] * 2.0), folder)
 
     assert integrity(batch, None, known, sample, target="label").report.failures == ()
+
+
+def test_of_more_rows_than_are_looked_at_each_keeps_its_label(held):
+    batch = rows(22_000, 1)
+
+    assert ("score", "leakage") in changes(held(batch.assign(score=batch["label"] * 1.0)))
 
 
 def test_row_numbers_give_no_label_away(held):

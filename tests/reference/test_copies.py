@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attacked import opened
 from modelwarden.reference import copies as module
 from modelwarden.reference.copies import Copies, bursts, hashed, repeats
 
@@ -92,6 +93,52 @@ def test_of_many_rows_a_share_is_counted(monkeypatch):
 
     assert counter._size <= 10_000
     assert counter.repeated() == pytest.approx(10_000, rel=0.15)
+
+
+@pytest.mark.parametrize("values", [1, 3, 10_000])
+def test_rows_that_agree_in_a_few_columns_are_compared_in_all(tmp_path, values):
+    random = np.random.default_rng(values)
+    frame = pd.DataFrame(random.integers(0, values, (3000, 7)), columns=list("abcdefg"))
+    frame["h"] = random.choice(["x", "y"], 3000)
+    frame.loc[2500:2599] = frame.loc[:99].to_numpy()
+    frame.loc[2600:2699, list("abcd")] = frame.loc[100:199, list("abcd")].to_numpy()
+    frame = frame.convert_dtypes().astype(dict.fromkeys("abcdefg", "int64"))
+
+    table = opened(frame, tmp_path)
+    assert module.repeated(table, table.columns) == frame.duplicated().sum()
+
+
+def test_copies_cannot_be_chosen_among_hashes_that_are_left_out(tmp_path, monkeypatch):
+    """Who knows the hash could copy rows that a counter of many rows does not keep."""
+    monkeypatch.setattr(module, "KEPT", 1000)
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(3000, 2)), columns=["a", "b"])
+    columns = pa.Table.from_pandas(frame).to_batches()[0].columns
+    lost = frame[hashed(columns) >> np.uint64(63) == 1].iloc[:300]
+    table = opened(pd.concat([frame, lost], ignore_index=True), tmp_path)
+
+    (batch,) = table.batches(["a", "b"])
+    few = Copies()
+    few.add(hashed(batch.columns))
+    assert few.repeated() == 0
+    assert module.repeated(table, ["a", "b"]) == 300
+
+
+def test_columns_that_tell_rows_apart_are_read_first_and_numbers_before_text(tmp_path):
+    row = np.arange(2000)
+    frame = pd.DataFrame({"a": row % 2, "b": row.astype(str), "c": row, "d": row % 50})
+    frame = frame.assign(e=row % 20, f=row % 40, g=row / 7)
+    table = opened(frame, tmp_path)
+
+    assert module._telling(table, table.columns) == ["c", "g", "b", "d"]
+    assert module._telling(table, ["a", "b", "c", "d"]) == []
+
+
+def test_words_that_no_row_has_change_nothing():
+    words = pa.array(["b", "a", *map(str, range(100))])
+    coded = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], pa.int32()), words)
+
+    plain, many = (hashed([column]) for column in (pa.array(["b", "a", None, "b"]), coded))
+    assert (plain == many).all()
 
 
 def test_what_is_usual_is_no_finding_and_more_is():

@@ -179,3 +179,10 @@ def test_an_encoder_of_no_columns_gives_an_empty_matrix():
     frame = plain(pd.DataFrame({"a": [0.0, 2.0]}))
 
     assert Encoder.fit(frame).only([]).encode(frame).shape == (2, 0)
+
+
+def test_what_is_missing_is_encoded_as_the_median_of_what_is_not():
+    frame = pd.DataFrame({"x": [np.nan, 10.0, np.nan, 20.0, np.nan, 60.0, np.nan]})
+    encoded = Encoder.fit(frame).encode(frame).ravel()
+
+    assert (encoded[[0, 2, 4, 6]] == encoded[3]).all()

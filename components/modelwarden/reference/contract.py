@@ -149,6 +149,8 @@ def _other_type(table: "Table", known: ColumnProfile, *, typed: bool) -> str:
 
 
 def _has_fractions(values: pa.ChunkedArray) -> bool:
+    if pc.all(pc.equal(values, pc.floor(values)), min_count=0).as_py():
+        return False  # the usual case, and without a copy
     finite = values.filter(pc.is_finite(values))
     return bool(pc.any(pc.not_equal(finite, pc.floor(finite)), min_count=0).as_py())
 

@@ -1,6 +1,7 @@
 """Rows that repeat, and rows that nearly do: the cheapest way to give a few examples weight."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,18 @@ from scipy import stats
 from modelwarden.reference.findings import Tested
 from modelwarden.table_files import kind_of
 
+if TYPE_CHECKING:
+    from modelwarden.tables import Table
+
 Floats = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint64]
 
 KEPT = 4_000_000
 """Hashes of rows in memory at most; of more rows, every second, fourth, ... hash is kept."""
+FEW = 4
+"""Columns by which rows are told apart, before all of them are read."""
+HEAD = 1000
+"""Rows that say which columns tell rows apart."""
 DIRECTIONS = 8
 """Random directions that rows are projected to, to see which stand close together."""
 WIDTH = 0.25
@@ -31,7 +39,13 @@ class Copies:
     """Counts rows that repeat an earlier one, of any number of rows, in bounded memory.
 
     All copies of a row have the same hash. So when there are too many, those are kept that start
-    with a zero bit, and what is counted among them is doubled [1]_.
+    with a zero bit, and what is counted among them is doubled [1]_. Who knows the hash can choose
+    copies that are not kept; so rows that nobody vouches for are given room for all.
+
+    Parameters
+    ----------
+    kept : int, optional
+        Hashes in memory at most; `KEPT` without it.
 
     References
     ----------
@@ -39,14 +53,15 @@ class Copies:
        Event Reports", 2001.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int | None = None) -> None:
+        self._kept = KEPT if kept is None else kept
         self._parts: list[Hashes] = []
         self._size, self._halvings = 0, 0
 
     def add(self, hashes: Hashes) -> None:
         """Take in the next rows."""
         self._take(hashes)
-        while self._size > KEPT:
+        while self._size > self._kept:
             self._halvings += 1
             parts, self._parts, self._size = self._parts, [], 0
             for part in parts:
@@ -62,7 +77,8 @@ class Copies:
         """Return how many rows repeat an earlier one, about, where hashes had to be left out."""
         if not self._size:
             return 0
-        every = np.sort(np.concatenate(self._parts))
+        every = np.concatenate(self._parts)
+        every.sort()
         return int((every[1:] == every[:-1]).sum()) << self._halvings
 
 
@@ -94,7 +110,9 @@ def _bits(column: pa.Array) -> Hashes:
             bits[gone] = _NAN
         return bits
     if kind_of(kind) == "text":
-        coded = column if types.is_dictionary(kind) else column.dictionary_encode()
+        if types.is_dictionary(kind) and len(column.dictionary) > len(column):
+            column = column.cast(kind.value_type)  # most words are of other rows
+        coded = column if types.is_dictionary(column.type) else column.dictionary_encode()
         words = coded.dictionary.to_numpy(zero_copy_only=False).astype(object)
         hashes = np.append(pd.util.hash_array(words, categorize=False), np.uint64(0))
         places = coded.indices.fill_null(len(words)) if coded.null_count else coded.indices
@@ -103,6 +121,45 @@ def _bits(column: pa.Array) -> Hashes:
     known = pc.fill_null(wide, -(2**31)) if wide.null_count else wide
     whole: npt.NDArray[np.int64] = known.to_numpy(zero_copy_only=False).astype(np.int64)
     return whole.view(np.uint64)
+
+
+def repeated(table: "Table", names: Sequence[str]) -> int:
+    """Return how many rows of a table repeat an earlier one in some of its columns.
+
+    Rows that differ in a few columns differ: the others are read only where those agree somewhere.
+    Which few, an attacker can choose, and wins nothing but the time that reading all would take.
+
+    Parameters
+    ----------
+    table : Table
+        Rows.
+    names : sequence of str
+        The columns; without one, all rows are the same.
+    """
+    few = _telling(table, names)
+    if few and not _counted(table, few):
+        return 0
+    return _counted(table, sorted(names))
+
+
+def _telling(table: "Table", names: Sequence[str]) -> list[str]:
+    """Return the columns with most different values in the first rows, if they are not all."""
+    if len(names) <= FEW:
+        return []
+    head = next(table.batches(sorted(names), HEAD))
+    different = {n: len(np.unique(_bits(head.column(n)))) for n in head.schema.names}
+    # of equally many, numbers: text is read ten times slower
+    return sorted(
+        different,
+        key=lambda name: (-different[name], kind_of(head.schema.field(name).type) == "text"),
+    )[:FEW]
+
+
+def _counted(table: "Table", names: Sequence[str]) -> int:
+    counter = Copies(table.n_rows)
+    for batch in table.batches(names):
+        counter.add(hashed(batch.columns))
+    return counter.repeated()
 
 
 def repeats(seen: int, rows: int, known: int, of: int) -> Tested:

@@ -17,6 +17,8 @@ from modelwarden.reference.survey import written
 from modelwarden.tables import MAX_CLASSES, Table
 
 Codes = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 SHARE = 0.02
 """Change of a class's share that is worth a person's time."""
@@ -46,7 +48,8 @@ def counted(table: Table, target: str) -> dict[str, int]:
     known = column.drop_null()
     if types.is_floating(known.type):
         known = known.filter(pc.is_finite(known))
-    found = {_name(e["values"]): e["counts"] for e in pc.value_counts(known).to_pylist()}
+    values, counts = (part.to_pylist() for part in pc.value_counts(known).flatten())
+    found = {_name(value): count for value, count in zip(values, counts, strict=True)}
     numbers = types.is_integer(column.type) or types.is_floating(column.type)
     if numbers and (len(found) > MAX_CLASSES or any("." in name for name in found)):
         where = f"{table.uri}, column {target!r}"
@@ -134,9 +137,9 @@ def leaks(
     ----------
     .. [1] Goodman and Kruskal, "Measures of Association for Cross Classifications", 1954.
     """
-    found = []
+    found, first = [], _first_half(len(codes))
     for name in batch.columns:
-        wrong, guessed, rows = _errors(batch[name], codes)
+        wrong, guessed, rows = _errors(batch[name], codes, first)
         if guessed < GUESSED or wrong > (1 - GIVEN_AWAY) * guessed:
             continue
         saved = (
@@ -145,7 +148,7 @@ def leaks(
         if name not in reference.columns:
             found.append(Change(name, "leakage", f"is new and {saved}"))
             continue
-        before, usual, of = _errors(reference[name], known)
+        before, usual, of = _errors(reference[name], known, _first_half(len(known)))
         fewer = _alike(wrong, rows, before, of, alternative="less") * len(batch.columns)
         if usual and before > (1 - USUAL) * usual and fewer <= alpha:
             words = f"{saved}, {1 - before / usual:.0%} in trusted rows"
@@ -153,52 +156,66 @@ def leaks(
     return found
 
 
-def _errors(column: pd.Series, codes: Codes) -> tuple[int, int, int]:
+def _errors(column: pd.Series, codes: Codes, first: Mask) -> tuple[int, int, int]:
     """Return errors of a column, those of guessing, and the rows.
 
     What a column says is learnt from each half of the rows and judged by the other.
     """
-    order = np.random.default_rng(0).permutation(len(codes))
-    halves = order[: len(order) // 2], order[len(order) // 2 :]
-    if not len(halves[0]):
-        return 0, 0, len(codes)
-    wrong = guessed = 0
-    for learn, judge in (halves, halves[::-1]):
-        said, usual = _learnt(column, codes, learn)
-        wrong += int((said[judge] != codes[judge]).sum())
-        guessed += int((codes[judge] != usual).sum())
-    return wrong, guessed, len(codes)
+    rows = len(codes)
+    if not first.any():
+        return 0, 0, rows
+    numbers = column.to_numpy() if column.dtype == np.float64 else None
+    if numbers is None:
+        places = np.asarray(pd.factorize(column)[0], dtype=np.intp)
+    else:  # in rising order the values between two edges are neighbours, and nothing is searched
+        order = np.argsort(numbers)  # what is missing comes last
+        numbers, codes, first = numbers[order], codes[order], first[order]
+        numbers = numbers[: rows - int(np.isnan(numbers).sum())]
+    classes, wrong, guessed = int(codes.max()) + 1, 0, 0
+    for learn in (first, ~first):
+        if numbers is not None:
+            places = _ranges(numbers, codes, learn, classes)
+        size = (int(places.max()) + 1) * classes * 2
+        counts = np.bincount((places * classes + codes) * 2 + learn, minlength=size)
+        judged, seen = np.moveaxis(counts.reshape(-1, classes, 2), 2, 0)
+        usual = int(seen.sum(axis=0).argmax())
+        said = np.where(seen.any(axis=1), seen.argmax(axis=1), usual)
+        wrong += int(judged.sum() - judged[np.arange(len(said)), said].sum())
+        guessed += int(judged.sum() - judged[:, usual].sum())
+    return wrong, guessed, rows
 
 
-def _learnt(column: pd.Series, codes: Codes, learn: Codes) -> tuple[Codes, int]:
-    """Return the label that each value stands for in some rows, and their most frequent label."""
-    classes = int(codes.max()) + 1
-    usual = int(np.bincount(codes[learn], minlength=classes).argmax())
-    places = _places(column, codes, learn, classes)
-    size = int(places.max()) + 2
-    votes = np.bincount(places[learn] * classes + codes[learn], minlength=size * classes)
-    votes = votes.reshape(-1, classes)
-    said = np.where(votes.any(axis=1), votes.argmax(axis=1), usual)
-    return said[places], usual
+def _first_half(rows: int) -> Mask:
+    """Tell which rows are the first half, in an order that has nothing to do with them."""
+    first = np.zeros(rows, dtype=np.bool_)
+    first[np.random.default_rng(0).permutation(rows)[: rows // 2]] = True
+    return first
 
 
-def _places(column: pd.Series, codes: Codes, learn: Codes, classes: int) -> Codes:
-    """Return a number for each value: of a text its own, of a number that of its range."""
-    if column.dtype != np.float64:
-        return np.asarray(pd.factorize(column)[0], dtype=np.intp)
-    values, gone = column.to_numpy(), column.isna().to_numpy()
-    cuts: list[float] = []
+def _ranges(numbers: Floats, codes: Codes, learn: Mask, classes: int) -> Codes:
+    """Return a number for each row: of the range that its value is in.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_known,)
+        In rising order; the rows after them have none.
+    codes, learn : ndarray of shape (n_rows,)
+        Labels, and the rows whose quantiles are the edges.
+    classes : int
+        Labels that there are.
+    """
+    known, cuts = len(numbers), [np.empty(0)]
+    own = np.where(learn[:known], codes[:known], classes)
     for label in range(classes):
-        own = values[learn][(codes[learn] == label) & ~gone[learn]]
-        if len(own):
-            steps = np.linspace(0, 1, min(EDGES, len(own) // RANGE) + 2)
-            cuts += np.quantile(own, steps, method="lower").tolist()
-    edges = np.unique(cuts)
+        at = np.flatnonzero(own == label)
+        if len(at):
+            steps = np.linspace(0, 1, min(EDGES, len(at) // RANGE) + 2)
+            cuts.append(numbers[at[(steps * (len(at) - 1)).astype(np.intp)]])
+    edges = np.unique(np.concatenate(cuts))
     # the values themselves, and what lies between two of them
-    at = np.searchsorted(edges, values, side="left")
-    hit = at < len(edges)
-    hit[hit] = edges[at[hit]] == values[hit]
-    return np.where(gone, 2 * len(edges) + 1, 2 * at + hit).astype(np.intp)
+    starts = np.stack([np.searchsorted(numbers, edges, side) for side in ("left", "right")], axis=1)
+    sizes = np.diff([0, *starts.ravel().tolist(), known, len(codes)])
+    return np.repeat(np.arange(len(sizes)), sizes)
 
 
 def coded(*columns: pa.ChunkedArray) -> list[Codes]:

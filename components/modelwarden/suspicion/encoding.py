@@ -94,14 +94,17 @@ class _Number:
 
     @classmethod
     def fit(cls, column: pd.Series, farthest: float) -> "_Number":
-        median = float(column.median()) if column.notna().any() else 0.0
-        values = column.fillna(median).to_numpy()
+        values = column.to_numpy()
+        gone = np.isnan(values)
+        median = 0.0 if gone.all() else float(np.median(values[~gone]))
+        values = np.where(gone, median, values)
         if values.min() == values.max():  # rounding may give a constant a deviation
             return cls(median, median, 1.0, farthest)
         return cls(median, float(values.mean()), float(values.std()), farthest)
 
     def encode(self, column: pd.Series) -> Floats:
-        values = column.fillna(self.median).to_numpy()
+        values = column.to_numpy()
+        values = np.where(np.isnan(values), self.median, values)
         scaled = (values - self.mean) / self.deviation
         return np.clip(scaled, -self.farthest, self.farthest)[:, None]
 
@@ -180,6 +183,8 @@ def _kind(column: pd.Series) -> str:
 
 
 def _plain(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return _finite(column.to_numpy(dtype=np.float64), column.index)
     kind = _kind(column)
     if kind == "text":
         return column.map(str, na_action="ignore").astype(object).where(column.notna(), "")
@@ -188,5 +193,9 @@ def _plain(column: pd.Series) -> pd.Series:
     if kind == "times":
         column = (column - pd.Timestamp("1970-01-01", tz=column.dt.tz)).dt.total_seconds()
     values = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    return _finite(np.asarray(values, dtype=np.float64), column.index)
+
+
+def _finite(values: Floats, index: pd.Index) -> pd.Series:
     values = np.where(np.isfinite(values), np.clip(values, -LARGEST, LARGEST), np.nan)
-    return pd.Series(values, index=column.index)
+    return pd.Series(values, index=index)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from modelwarden.errors import InputError
 from modelwarden.reference.contract import Change, Schema, compare, listed
-from modelwarden.reference.copies import Copies, bursts, hashed, repeats
+from modelwarden.reference.copies import bursts, repeated, repeats
 from modelwarden.reference.labels import balance, coded, counted, leaks
 from modelwarden.reference.profile import ColumnProfile, Profile
 from modelwarden.suspicion.encoding import Encoder, plain
@@ -80,15 +80,13 @@ class Kept:
     notes: tuple[str, ...]
 
 
-def keeps(table: "Table", frame: pd.DataFrame, contract: Contract) -> Kept:
+def keeps(table: "Table", contract: Contract) -> Kept:
     """Hold a table against a contract.
 
     Parameters
     ----------
     table : Table
         What is to be trusted.
-    frame : DataFrame
-        The same, as pandas has it.
     contract : Contract
         What was agreed on.
     """
@@ -96,7 +94,7 @@ def keeps(table: "Table", frame: pd.DataFrame, contract: Contract) -> Kept:
     copied, duplicates = _copies(table, contract, schema)
     has_labels = contract.target in table.columns
     labels = _balance(table, contract) if has_labels else []
-    crowded, burst_rows, leaking = _rows(table, frame, contract, schema)
+    crowded, burst_rows, leaking = _rows(table, contract, schema)
     changes = (*schema.changes, *copied, *crowded, *labels, *(leaking or []))
     metrics: dict[str, float | None] = {
         "contract_findings": len(changes),
@@ -129,7 +127,7 @@ def _copies(table: "Table", contract: Contract, schema: Schema) -> tuple[list[Ch
     known = _usual(contract, names)
     if not names or known is None:
         return [], None
-    seen = _repeated(table, names)
+    seen = repeated(table, names)
     tested = repeats(seen, table.n_rows, *known)
     found = []
     if tested.p <= ALPHA / TESTS and tested.effect >= REPEATED:
@@ -145,18 +143,11 @@ def _usual(contract: Contract, names: Sequence[str]) -> tuple[int, int] | None:
         return profile.repeated, profile.rows
     if contract.sample is None or not names:
         return None
-    return _repeated(contract.sample, names), contract.sample.n_rows
-
-
-def _repeated(table: "Table", names: Sequence[str]) -> int:
-    counter = Copies()
-    for batch in table.batches(sorted(names)):
-        counter.add(hashed(batch.columns))
-    return counter.repeated()
+    return repeated(contract.sample, names), contract.sample.n_rows
 
 
 def _rows(
-    table: "Table", frame: pd.DataFrame, contract: Contract, schema: Schema
+    table: "Table", contract: Contract, schema: Schema
 ) -> tuple[list[Change], int | None, list[Change] | None]:
     """Return bursts, how many rows they have, and columns that give labels away."""
     target, sample = contract.target, contract.sample
@@ -164,10 +155,10 @@ def _rows(
         return [], None, None
     left_out = contract.ignore - {target}
     rows = _some(table, LOOKED_AT)
-    new = plain(frame.loc[rows, [name for name in frame.columns if name not in left_out]])
+    new = plain(table.rows(rows, [name for name in table.columns if name not in left_out]))
     old = plain(sample.frame()[[name for name in new.columns if name in schema.common]])
     crowded, burst_rows = _bursts(new, old)
-    if target not in frame.columns:
+    if target not in table.columns:
         return crowded, burst_rows, None
     (labels,), (trusted,) = table.columns_of([target]), sample.columns_of([target])
     codes = coded(labels.take(rows), trusted)
