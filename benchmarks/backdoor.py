@@ -93,10 +93,10 @@ class Outcome:
     seconds: float
 
 
-def clean(sets: Sequence[str], draws: int, folder: Path, judge: Judge) -> Iterator[Outcome]:
+def clean(sets: Sequence[str], seeds: range, folder: Path, judge: Judge) -> Iterator[Outcome]:
     """Yield what is said about clean rows, and about honest models of every fifth draw."""
     for name in sets:
-        for seed in range(draws):
+        for seed in seeds:
             train, trusted = split(name, 1000 + seed, folder)
             model = list(MODELS)[seed // EVERY % len(MODELS)] if seed % EVERY == 0 else ""
             yield _asked(name, "clean", 0.0, train, trusted, model, seed, judge, None)
@@ -269,7 +269,7 @@ def main() -> None:
     """Print the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path())
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--clean", type=int, default=60)
     parser.add_argument("--sets", nargs="*", default=list(SIZES))
@@ -282,6 +282,7 @@ def main() -> None:
         if name not in DATASETS or (asked.data / DATASETS[name].file).exists()
     ]
     seeds = range(asked.first, asked.first + asked.seeds)
+    draws = range(asked.first, asked.first + asked.clean)
     known = [
         Outcome(**json.loads(line))
         for path in asked.cache
@@ -291,7 +292,7 @@ def main() -> None:
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         judge, done = OurJudge(Path(folder)), list[Outcome]()
         parts = {
-            "clean": lambda: clean(there, asked.clean, asked.data, judge),
+            "clean": lambda: clean(there, draws, asked.data, judge),
             "attacked": lambda: attacked(there, seeds, asked.data, judge),
         }
         for part, outcomes in parts.items():

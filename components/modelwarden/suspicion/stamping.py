@@ -27,6 +27,7 @@ from modelwarden.suspicion.triggers import Trigger
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Small = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 MOST_PREDICTIONS = 60_000
@@ -216,21 +217,15 @@ def _of_column(
     codes, known = rows.codes[:, place], rows.trusted_codes[:, place]
     size = len(column.values)
     count, old = np.bincount(codes, minlength=size), np.bincount(known, minlength=size)
-    raw = {
-        int(code): cells.iloc[row]
-        for code, row in zip(*np.unique(codes, return_index=True), strict=True)
-    }
-    raw |= {
-        int(c): trusted.iloc[row]
-        for c, row in zip(*np.unique(known, return_index=True), strict=True)
-    }
+    first, first_known = _first_rows(codes, size), _first_rows(known, size)
 
     def stamp(code: int, kind: str) -> Stamp:
         mean = 0.0
         trigger = Trigger(
             column, place, code, code, int(count[code]), int(old[code]), mean, "stamped"
         )
-        return Stamp({column.name: raw[code]}, kind, trigger, trigger.words)
+        raw = trusted.iloc[first_known[code]] if old[code] else cells.iloc[first[code]]
+        return Stamp({column.name: raw}, kind, trigger, trigger.words)
 
     finite = np.flatnonzero(column.is_finite & (old > 0))
     found = []
@@ -252,6 +247,14 @@ def _of_column(
     lacking = shared[np.argsort(-np.array(news), kind="stable")[:TRIED]]
     found += [stamp(int(code), "rare") for code in lacking]
     return found + _beyond(column, finite, trusted)
+
+
+def _first_rows(codes: Small, size: int) -> Codes:
+    """Return the first row that has each code, any row for a code that no row has."""
+    there, first = np.unique(codes, return_index=True)
+    found = np.zeros(size, dtype=np.intp)
+    found[there] = first
+    return found
 
 
 def _beyond(column: Column, finite: Codes, trusted: "pd.Series[Any]") -> list[Stamp]:
