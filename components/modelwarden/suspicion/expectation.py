@@ -183,8 +183,7 @@ def _spread(null: Floats, values: Small) -> float:
         sums.append(by_code[often])
     seen = np.vstack(sums)
     fits = [
-        _log_sum(seen + _weights(spread, 0.0)).sum()
-        - SURENESS * np.log(spread / USUAL_SPREAD) ** 2
+        _log_sum(seen + _weights(spread, 0.0)).sum() - SURENESS * np.log(spread / USUAL_SPREAD) ** 2
         for spread in SPREADS
     ]
     return SPREADS[int(np.argmax(fits))]
