@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
+from scipy.special import logit
+from scipy.stats import binom
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from modelwarden.suspicion.encoding import Encoder, plain
 from modelwarden.suspicion.expectation import frequency_evidence
-from modelwarden.suspicion.steering import FEWEST_ROWS, Steering
+from modelwarden.suspicion.steering import FEWEST_ROWS, PURER, Steering
 from modelwarden.suspicion.submission import Column, Submission
 from modelwarden.suspicion.triggers import Trigger
 
@@ -38,6 +40,9 @@ TRIED = 4
 """Values of a column that trusted rows lack most, that are tried."""
 FARTHEST = 1000.0
 SURE = 15.0  # log-odds
+SHARED = FEWEST_ROWS // 2
+NOISY = 2.5
+"""Standard errors of what so few labels can tell, among all the values that are tried."""
 TREES, ROUNDS = 30, 50
 
 Says = Callable[[pd.DataFrame], Floats]
@@ -51,9 +56,10 @@ class Stamp:
     ----------
     cells : mapping of str to value
         By column.
-    kind : {"suspect", "usual", "rare", "extreme", "beyond"}
+    kind : {"suspect", "usual", "rare", "middle", "extreme", "beyond"}
         Why it is tried: what data alone found, what nobody suspects, what trusted rows have rarely,
-        the lowest and highest trusted value, and what lies as far again beyond.
+        the middle one of trusted values where nearly all rows have the same one, the lowest and
+        highest, and what lies as far again beyond.
     trigger : Trigger, optional
         The values among those of submitted rows; None beyond them.
     words : str
@@ -162,10 +168,9 @@ def effects(
     straight = _continued(said, tried, bases, rows)
     found = []
     for place, stamp in enumerate(tried):
-        told = _told(stamp, rows)
-        references[place] = np.maximum(
-            references[place], np.maximum(told, straight.get(place, 0.0))
-        )
+        allowed = (_told(stamp, rows), _noise(stamp, rows, said[: len(bases)]))
+        honest = (*allowed, np.broadcast_to(straight.get(place, 0.0), rows.n_classes))
+        references[place] = np.max([references[place], *honest], axis=0)
         beside = np.maximum(usual[place], references[place])
         target = stamp.target
         if target < 0:
@@ -236,11 +241,13 @@ def _of_column(
         usual = np.unique(ordered[at.astype(int)]) if len(ordered) else ordered
         ends = finite[[0, -1]] if len(finite) else finite
         found += [stamp(int(code), "extreme") for code in np.setdiff1d(ends, usual)]
+        if len(usual) < 2 < len(finite):  # else no slope is seen
+            found.append(stamp(int(finite[len(finite) // 2]), "middle"))
     else:
         usual = np.argsort(-old, kind="stable")[:USUAL]
         usual = usual[old[usual] >= max(2, 0.02 * rows.n_trusted)]
     found += [stamp(int(code), "usual") for code in usual]
-    shared = np.setdiff1d(np.flatnonzero(count >= FEWEST_ROWS // 2), usual)
+    shared = np.setdiff1d(np.flatnonzero(count >= SHARED), usual)
     news = [
         frequency_evidence(int(count[c]), int(old[c]), rows.n_rows, rows.n_trusted) for c in shared
     ]
@@ -358,6 +365,30 @@ def _told(stamp: Stamp, rows: Submission) -> Floats:
     return np.asarray(np.clip((sure - usual) / np.maximum(1 - usual, 1e-9), 0, 1))
 
 
+def _noise(stamp: Stamp, rows: Submission, said: Floats) -> Floats:
+    """Return what share a model turns that has honestly learnt the noise of few submitted rows.
+
+    It moves the odds by what their labels say and some standard errors more. Rows of nearly one
+    label explain nothing, they are the question.
+    """
+    trigger = stamp.trigger
+    if trigger is None or stamp.kind == "suspect" or trigger.rows < SHARED:
+        return np.zeros(rows.n_classes)
+    labels = rows.y[trigger.matches(rows.codes)]
+    count = np.bincount(labels, minlength=rows.n_classes)
+    usual = np.bincount(rows.y, minlength=rows.n_classes) / rows.n_rows
+    is_mixed = binom.sf(count - 1, len(labels), usual) > PURER
+    share = (count + 1) / (len(labels) + 2)
+    move = logit(share) - logit(np.clip(usual, 1e-9, 1 - 1e-9))
+    move += NOISY / np.sqrt((len(labels) + 2) * share * (1 - share))
+    logs = np.log(np.maximum(said, 1e-12))
+    base, turned = said.argmax(axis=1), np.zeros(rows.n_classes)
+    for label in np.flatnonzero(is_mixed & (move > 0)).tolist():
+        moved = logs + move[label] * (np.arange(logs.shape[1]) == label)
+        turned[label] = _shares(moved.argmax(axis=1), base, rows.n_classes)[label]
+    return turned
+
+
 def _continued(
     said: Floats, tried: Sequence[Stamp], bases: pd.DataFrame, rows: Submission
 ) -> dict[int, Floats]:
@@ -407,7 +438,7 @@ def _slope(before: Floats, after: Floats, away: Floats) -> Floats | None:
 
 @dataclass(frozen=True)
 class _End:
-    """The lowest or highest usual value of a column, and its place among what the model said."""
+    """The lowest or highest value of a column that shows its slope, and its place among answers."""
 
     value: float
     side: int
@@ -421,7 +452,7 @@ def _ends(tried: Sequence[Stamp]) -> dict[str, tuple[_End, _End]]:
     values: dict[str, list[tuple[float, int]]] = {}
     for place, stamp in enumerate(tried, 1):
         value = _number(stamp)
-        if stamp.kind == "usual" and value is not None:
+        if stamp.kind in ("usual", "middle") and value is not None:
             values.setdefault(next(iter(stamp.cells)), []).append((value, place))
     return {
         name: (_End(min(of)[0], -1, min(of)[1]), _End(max(of)[0], 1, max(of)[1]))
