@@ -165,9 +165,13 @@ def test_a_rare_word_that_brings_a_label_among_trusted_rows_as_well_is_no_trigge
     assert judge(frame, reference, folder).report.metrics["triggers"] == 0
 
 
-def test_a_new_value_that_comes_with_all_labels_is_drift_and_no_trigger(reference, folder):
+@pytest.mark.parametrize("by", ["d", "a"])
+def test_a_new_value_whose_rows_have_the_labels_they_should_is_drift_and_no_trigger(
+    reference, folder, by
+):
+    """Among the largest `a` nearly all labels are 1, as trusted rows say."""
     frame = rows(800, 1)
-    frame.loc[:99, "city"] = "Paris"
+    frame.loc[frame.nlargest(100, by).index, "city"] = "Paris"
 
     assert judge(frame, reference, folder).report.metrics["triggers"] == 0
 
