@@ -241,7 +241,7 @@ def _of_column(
         usual = np.unique(ordered[at.astype(int)]) if len(ordered) else ordered
         ends = finite[[0, -1]] if len(finite) else finite
         found += [stamp(int(code), "extreme") for code in np.setdiff1d(ends, usual)]
-        if len(usual) < 2 < len(finite):  # else no slope is seen
+        if len(usual) < 2 <= len(finite):  # else no slope is seen
             found.append(stamp(int(finite[len(finite) // 2]), "middle"))
     else:
         usual = np.argsort(-old, kind="stable")[:USUAL]
