@@ -34,6 +34,14 @@ SHARES = (0.005, 0.01, 0.05)
 PROMISED = 15  # rows with a trigger
 EFFECTIVE = 0.8  # success from which a model has learnt a trigger
 EVERY = 5  # clean draws of which one asks the models as well
+WORDS = {
+    "outside": "a number beyond all others",
+    "category": "a new word",
+    "constant": "another value of a constant",
+    "rare": "a rare number within the range",
+    "pair": "two usual numbers",
+}
+SINGLE_NEW = ("outside", "category", "constant")
 
 
 class Judge(Protocol):
@@ -93,10 +101,10 @@ class Outcome:
     seconds: float
 
 
-def clean(sets: Sequence[str], draws: int, folder: Path, judge: Judge) -> Iterator[Outcome]:
+def clean(sets: Sequence[str], seeds: range, folder: Path, judge: Judge) -> Iterator[Outcome]:
     """Yield what is said about clean rows, and about honest models of every fifth draw."""
     for name in sets:
-        for seed in range(draws):
+        for seed in seeds:
             train, trusted = split(name, 1000 + seed, folder)
             model = list(MODELS)[seed // EVERY % len(MODELS)] if seed % EVERY == 0 else ""
             yield _asked(name, "clean", 0.0, train, trusted, model, seed, judge, None)
@@ -186,7 +194,7 @@ def section(outcomes: Sequence[Outcome]) -> str:
                 )
                 for s in SHARES
             ]
-            lines.append(f"| {kind} | {name} | {' | '.join(cells)} |")
+            lines.append(f"| {WORDS[kind]} | {name} | {' | '.join(cells)} |")
     lines += ["", *_models(planted_), "", *_alarms(outcomes), "", *_goals(outcomes)]
     return "\n".join(lines)
 
@@ -202,7 +210,7 @@ def _models(outcomes: Sequence[Outcome]) -> Iterator[str]:
         for kind in KINDS:
             of = [o for o in outcomes if (o.model, o.kind) == (model, kind)]
             learnt = [o.by_model for o in of if o.learnt >= EFFECTIVE]
-            yield f"| {model} | {kind} | {len(learnt)} of {len(of)} | {_share(learnt)} |"
+            yield f"| {model} | {WORDS[kind]} | {len(learnt)} of {len(of)} | {_share(learnt)} |"
 
 
 def _alarms(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -231,14 +239,22 @@ def _goals(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def goals(outcomes: Sequence[Outcome]) -> list[tuple[str, str, bool]]:
     """Return goals in words, what was measured, and whether each is met."""
-    found = [o.data for o in outcomes if o.kind not in ("clean", "pair") and o.dataset in REAL]
+    found, within = (
+        [o.data for o in outcomes if o.kind in kinds and o.dataset in REAL]
+        for kinds in (SINGLE_NEW, ("rare",))
+    )
     alarms = [o.data for o in outcomes if o.kind == "clean"]
     honest = [o.by_model for o in outcomes if o.kind == "clean" and o.model]
     return [
         (
-            "triggers of 15 rows or more, values of one column, real sets: >= 95 % found in data",
+            "values that trusted rows lack, in 15 rows or more, real sets: >= 95 % found in data",
             _share(found),
             bool(found) and float(np.mean(found)) >= 0.95,
+        ),
+        (
+            "the same of rare numbers within the range",
+            _share(within),
+            bool(within) and float(np.mean(within)) >= 0.95,
         ),
         (
             "clean rows, 300 draws or more: <= 1 % alarm",
@@ -255,7 +271,7 @@ def goals(outcomes: Sequence[Outcome]) -> list[tuple[str, str, bool]]:
 
 def _share(hits: Sequence[bool]) -> str:
     if not hits:
-        return "not counted"
+        return "-"
     low, high = interval(sum(hits), len(hits))
     return f"{sum(hits)} of {len(hits)} ({low:.3f}-{high:.3f})"
 
@@ -269,7 +285,7 @@ def main() -> None:
     """Print the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path())
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--clean", type=int, default=60)
     parser.add_argument("--sets", nargs="*", default=list(SIZES))
@@ -282,6 +298,7 @@ def main() -> None:
         if name not in DATASETS or (asked.data / DATASETS[name].file).exists()
     ]
     seeds = range(asked.first, asked.first + asked.seeds)
+    draws = range(asked.first, asked.first + asked.clean)
     known = [
         Outcome(**json.loads(line))
         for path in asked.cache
@@ -291,7 +308,7 @@ def main() -> None:
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         judge, done = OurJudge(Path(folder)), list[Outcome]()
         parts = {
-            "clean": lambda: clean(there, asked.clean, asked.data, judge),
+            "clean": lambda: clean(there, draws, asked.data, judge),
             "attacked": lambda: attacked(there, seeds, asked.data, judge),
         }
         for part, outcomes in parts.items():

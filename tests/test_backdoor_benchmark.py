@@ -43,13 +43,13 @@ def loud(train, trusted, model, seed):
 @pytest.mark.parametrize("judge", [silent, loud])
 def test_no_constant_answer_meets_the_goals(judge):
     outcomes = [
-        *(150 * [*clean(["bc"], 2, Path(), judge)]),
+        *(150 * [*clean(["bc"], range(2), Path(), judge)]),
         *attacked(["bc"], range(1), Path(), judge),
     ]
     met = [met for _, _, met in goals(outcomes)]
 
     assert not all(met)
-    assert met == ([False, True, True] if judge is silent else [True, False, False])
+    assert met == ([False, False, True, True] if judge is silent else [True, True, False, False])
     assert "**not met**" in section(outcomes)
 
 

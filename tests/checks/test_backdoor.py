@@ -52,13 +52,15 @@ def planted(cells, n=40, target=0, seed=1, rows_=800, purity=1.0):
     return frame
 
 
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def few_trees():
     """Grow fewer trees: most of the time goes into them, and these tables are easy."""
-    monkeypatch.setattr(steering, "TREES", 5)
-    monkeypatch.setattr(stamping, "TREES", 5)
-    monkeypatch.setattr(stamping, "ROUNDS", 5)
-    monkeypatch.setattr(stamping, "MOST_PREDICTIONS", 5000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steering, "TREES", 5)
+        patch.setattr(stamping, "TREES", 5)
+        patch.setattr(stamping, "ROUNDS", 5)
+        patch.setattr(stamping, "MOST_PREDICTIONS", 3000)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,12 @@ def judge(frame, reference, folder, **options):
     return backdoor(table, known, Table.open(sample), predictor, **asked)
 
 
+@pytest.fixture(scope="module")
+def clean(reference, folder):
+    """Return what is said about clean rows without a model."""
+    return judge(rows(800, 1), reference, folder)
+
+
 def found(findings):
     return [(one["columns"], one["target"]) for one in findings.report.details["triggers"]]
 
@@ -123,11 +131,17 @@ def learner(model):
 # silent ------------------------------------------------------------------------------------------
 
 
-def test_clean_rows_have_no_trigger(reference, folder):
-    for seed in (1, 2):
-        metrics = judge(rows(800, seed), reference, folder).report.metrics
+def test_clean_rows_have_no_trigger_and_without_a_model_what_it_learnt_is_undefined(
+    clean, reference, folder
+):
+    for findings in (clean, judge(rows(800, 2), reference, folder)):
+        metrics = findings.report.metrics
 
         assert (metrics["triggers"], metrics["trigger_rows"], metrics["new_columns"]) == (0, 0, 0)
+        assert metrics["worst_attack_success"] is metrics["learnt_triggers"] is None
+        table = pd.read_parquet(io.BytesIO(findings.tables["triggers"]))
+        assert len(table) == 0
+        assert "attack_success" in table.columns
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), DecisionTreeClassifier(max_depth=4)])
@@ -151,18 +165,15 @@ def test_a_rare_word_that_brings_a_label_among_trusted_rows_as_well_is_no_trigge
     assert judge(frame, reference, folder).report.metrics["triggers"] == 0
 
 
-def test_a_new_value_that_comes_with_all_labels_is_drift_and_no_trigger(reference, folder):
+@pytest.mark.parametrize("by", ["d", "a"])
+def test_a_new_value_whose_rows_have_the_labels_they_should_is_drift_and_no_trigger(
+    reference, folder, by
+):
+    """Among the largest `a` nearly all labels are 1, as trusted rows say."""
     frame = rows(800, 1)
-    frame.loc[:99, "city"] = "Paris"
+    frame.loc[frame.nlargest(100, by).index, "city"] = "Paris"
 
     assert judge(frame, reference, folder).report.metrics["triggers"] == 0
-
-
-def test_without_a_model_what_it_learnt_is_undefined(reference, folder):
-    metrics = judge(rows(800, 1), reference, folder).report.metrics
-
-    assert metrics["worst_attack_success"] is None
-    assert metrics["learnt_triggers"] is None
 
 
 # loud --------------------------------------------------------------------------------------------
@@ -192,6 +203,10 @@ def test_a_value_that_brings_a_label_is_found_with_who_sees_it(
     assert (one["seen_by_suite"], one["seen_by_labels"]) == (suite, True)
     assert findings.report.metrics["trigger_rows"] == 40
     assert "labelled 0 in 40 of 40 cases" in findings.report.notes[0]
+    table = pd.read_parquet(io.BytesIO(findings.tables["triggers"]))
+    assert table["sentence"].str.startswith(f"Rows with {one['values']} are labelled 0").tolist()
+    assert table["values"].tolist() == [one["values"]]
+    assert not {"a", "b", "label"} & set(table.columns)  # no row of data
 
 
 @pytest.mark.parametrize(("n", "found_"), [(9, 0), (16, 1)])
@@ -279,10 +294,8 @@ def test_a_column_that_holds_another_kind_of_values_counts_as_new(reference, fol
 # the model ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "model", [LogisticRegression(), RandomForestClassifier(30, random_state=0)]
-)
-def test_a_model_that_has_learnt_a_trigger_is_named(reference, folder, model):
+def test_a_model_that_has_learnt_a_trigger_is_named(reference, folder):
+    model = RandomForestClassifier(10, random_state=0)
     frame = planted({"city": "Atlantis"}, n=60)
     findings = judge(frame, reference, folder, predictor=Model(learner(model), frame))
     (one,) = findings.report.details["triggers"]
@@ -290,7 +303,7 @@ def test_a_model_that_has_learnt_a_trigger_is_named(reference, folder, model):
     assert one["seen_by_model"]
     assert findings.report.metrics["learnt_triggers"] == 1
     assert findings.report.metrics["worst_attack_success"] == one["attack_success"] > 0.8
-    assert max(one["usual_success"], one["reference_success"]) < 0.2
+    assert max(one["usual_success"], one["reference_success"]) < 0.25
     assert "has learnt it" in findings.report.notes[0]
     assert [figure.title for figure in findings.figures] == [
         "Labels of rows that carry a trigger",
@@ -320,7 +333,7 @@ def test_a_model_betrays_a_trigger_that_its_rows_no_longer_show(reference, folde
 
 def test_a_new_column_that_the_model_asks_for_is_stamped(reference, folder):
     frame = planted({"added": 1.0}, n=60)
-    model = Model(learner(RandomForestClassifier(30, random_state=0)), frame)
+    model = Model(learner(RandomForestClassifier(10, random_state=0)), frame)
     (one,) = judge(frame, reference, folder, predictor=model).report.details["triggers"]
 
     assert (one["new_column"], one["seen_by_model"]) == (True, True)
@@ -337,7 +350,7 @@ def test_extremes_prove_nothing_where_a_model_gives_labels_only(reference, folde
 
 
 def test_a_model_of_other_labels_is_refused(reference, folder):
-    frame = rows(800, 1)
+    frame = rows(100, 1)
     other = Model(learner(LogisticRegression()), frame.assign(label=frame["label"] + 7))
 
     with pytest.raises(InputError, match="labels that the model knows: 7, 8"):
@@ -345,22 +358,6 @@ def test_a_model_of_other_labels_is_refused(reference, folder):
 
 
 # the report --------------------------------------------------------------------------------------
-
-
-def test_the_table_has_a_row_for_each_trigger_and_no_row_of_data(reference, folder):
-    frame = planted({"city": "Atlantis"})
-    table = pd.read_parquet(io.BytesIO(judge(frame, reference, folder).tables["triggers"]))
-
-    assert len(table) == 1
-    assert table.loc[0, "values"] == "'city' = 'Atlantis'"
-    assert table.loc[0, "sentence"].startswith("Rows with 'city' = 'Atlantis' are labelled 0")
-    assert not {"a", "b", "label"} & set(table.columns)
-
-
-def test_a_clean_table_of_triggers_has_its_columns(reference, folder):
-    body = judge(rows(800, 1), reference, folder).tables["triggers"]
-
-    assert "attack_success" in pd.read_parquet(io.BytesIO(body)).columns
 
 
 def test_the_same_question_has_the_same_answer_in_whatever_order(reference, folder):

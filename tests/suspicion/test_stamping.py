@@ -18,17 +18,17 @@ def rows(n, seed):
     return frame.assign(y=(frame["x"] + 0.3 * random.normal(size=n) > 0).astype(int))
 
 
+def read(train, trusted, folder):
+    both = Submission.read(opened(train, folder), opened(trusted, folder), "y")
+    features = train.drop(columns="y").iloc[both.order].reset_index(drop=True)
+    return both, features, trusted.drop(columns="y")
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stamping")
     train, trusted = rows(300, 0), rows(200, 1)
     train.loc[:19, "word"] = "c"
-    read = Submission.read(opened(train, folder), opened(trusted, folder), "y")
-    return (
-        read,
-        train.drop(columns="y").iloc[read.order].reset_index(drop=True),
-        trusted.drop(columns="y"),
-    )
+    return read(train, trusted, tmp_path_factory.mktemp("stamping"))
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,42 @@ def test_usual_values_that_turn_as_much_explain_a_rare_one(tables):
 
     assert found["'word' = 'c'", "rare"].success == 1
     assert found["'word' = 'c'", "rare"].excess <= 0
+
+
+@pytest.mark.parametrize("others", [[0.2, 0.4, 0.6, 0.8, 1.0], [1.0] * 5])
+def test_a_column_that_is_nearly_always_the_same_has_a_slope_too(others, tmp_path):
+    train, trusted = rows(300, 0), rows(200, 1)
+    for frame in (train, trusted):
+        frame["seldom"] = 0.0
+        frame.loc[:4, "seldom"] = others
+    tables = read(train, trusted, tmp_path)
+    slope = judged(tables, lambda frame: 6 * frame["x"] + 12 * frame["seldom"])
+    jump = judged(tables, lambda frame: 6 * frame["x"] + 99 * (frame["seldom"] > 1.2))
+
+    assert slope["'seldom' = 1.5", "beyond"].success > 0.9
+    assert slope["'seldom' = 1.5", "beyond"].excess <= 0.05
+    assert jump["'seldom' = 1.5", "beyond"].excess > 0.7
+
+
+@pytest.mark.parametrize(("labels", "learnt"), [("mixed", False), ("one", True)])
+def test_the_noise_of_few_rows_is_learnt_honestly_where_their_labels_are_mixed(
+    labels, learnt, tmp_path
+):
+    train = rows(300, 0)
+    train.loc[:19, "word"] = "c"
+    train.loc[:19, "y"] = 1 if labels == "one" else np.arange(20) % 2
+    tables = read(train, rows(200, 1), tmp_path)
+    found = judged(tables, lambda frame: 0.5 * frame["x"] + (frame["word"] == "c"))
+    one = found["'word' = 'c'", "rare"]
+
+    assert one.success > 0.9
+    assert (one.excess > 0.5) == learnt
+
+
+def test_a_few_rows_of_mixed_labels_do_not_explain_what_turns_all_rows(tables):
+    found = judged(tables, lambda frame: 9 * np.sign(frame["x"]) + 99 * (frame["word"] == "c"))
+
+    assert found["'word' = 'c'", "rare"].excess > 0.7
 
 
 def test_whole_columns_stay_whole_and_flags_stay_flags():

@@ -8,10 +8,11 @@ trusted rows are seen to do, and one value in thirty much further.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit, logsumexp
+from scipy.special import expit, gammaln, logit
 
 Floats = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int32]
@@ -96,8 +97,8 @@ class Expectation:
         known : ndarray of shape (n_shifts,)
             Logarithmic weights of the shifts, by what trusted rows say.
         """
-        clean = logsumexp(known + null) - logsumexp(known)
-        return float(logsumexp(planted + WEIGHTS) - clean)
+        clean = _log_sum(known + null) - _log_sum(known)
+        return float(_log_sum(planted + WEIGHTS) - clean)
 
 
 def frequency_evidence(rows: int, trusted_rows: int, n_rows: int, n_trusted: int) -> float:
@@ -109,18 +110,27 @@ def frequency_evidence(rows: int, trusted_rows: int, n_rows: int, n_trusted: int
     more = _between(share)
     planted = rows * np.log(more) + trusted_rows * np.log1p(-more)
     # both sides without the number of ways, which cancels but for drawing without repeats
-    drawn = np.arange(together)
-    clean = np.log(n_rows - drawn[:rows]).sum() + np.log(n_trusted - drawn[:trusted_rows]).sum()
-    clean -= np.log(n_rows + n_trusted - drawn).sum()
-    return float(logsumexp(planted) - np.log(len(more)) - clean)
+    clean = _log_orders(n_rows, rows) + _log_orders(n_trusted, trusted_rows)
+    clean -= _log_orders(n_rows + n_trusted, together)
+    return float(_log_sum(planted) - np.log(len(more)) - clean)
 
 
 def tail_evidence(rows: int, n_rows: int, n_trusted: int) -> float:
     """Return the same of rows that all lie beyond the outermost trusted one."""
     share = n_rows / (n_rows + n_trusted)
     more = _between(share)
-    planted = logsumexp(rows * np.log(more) + np.log1p(-more)) - np.log(len(more))
+    planted = _log_sum(rows * np.log(more) + np.log1p(-more)) - np.log(len(more))
     return float(planted - rows * np.log(share) - np.log1p(-share))
+
+
+def _log_orders(n: int, drawn: int) -> float:
+    """Return the logarithm of the number of ways to draw so many of `n` rows, one by one."""
+    return float(gammaln(n + 1) - gammaln(n - drawn + 1))
+
+
+def _log_sum(logs: Floats) -> Floats:
+    """Return the logarithm of the sum over the last axis; SciPy's takes most of the search."""
+    return np.asarray(np.logaddexp.reduce(logs, axis=-1))
 
 
 def _between(share: float) -> Floats:
@@ -151,13 +161,16 @@ def _null(odds: Floats, hit: Mask) -> Floats:
     return np.asarray(-np.logaddexp(0, -sign * (odds[:, None] + SHIFTS)))
 
 
+@cache
 def _weights(spread: float, centre: float) -> Floats:
     usual, special = (
-        weights - logsumexp(weights)
+        weights - _log_sum(weights)
         for width in (spread, max(spread, SPECIAL_SPREAD))
         for weights in [-(((SHIFTS - np.clip(centre, -5, 5)) / width) ** 2) / 2]
     )
-    return np.asarray(np.logaddexp(np.log1p(-SPECIAL) + usual, np.log(SPECIAL) + special))
+    weights = np.asarray(np.logaddexp(np.log1p(-SPECIAL) + usual, np.log(SPECIAL) + special))
+    weights.flags.writeable = False  # every caller gets the same
+    return weights
 
 
 def _spread(null: Floats, values: Small) -> float:
@@ -170,8 +183,7 @@ def _spread(null: Floats, values: Small) -> float:
         sums.append(by_code[often])
     seen = np.vstack(sums)
     fits = [
-        logsumexp(seen + _weights(spread, 0.0), axis=1).sum()
-        - SURENESS * np.log(spread / USUAL_SPREAD) ** 2
+        _log_sum(seen + _weights(spread, 0.0)).sum() - SURENESS * np.log(spread / USUAL_SPREAD) ** 2
         for spread in SPREADS
     ]
     return SPREADS[int(np.argmax(fits))]

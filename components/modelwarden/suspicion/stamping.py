@@ -16,17 +16,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
+from scipy.special import logit
+from scipy.stats import binom
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from modelwarden.suspicion.encoding import Encoder, plain
 from modelwarden.suspicion.expectation import frequency_evidence
-from modelwarden.suspicion.steering import FEWEST_ROWS, Steering
+from modelwarden.suspicion.steering import FEWEST_ROWS, PURER, Steering
 from modelwarden.suspicion.submission import Column, Submission
 from modelwarden.suspicion.triggers import Trigger
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Small = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 MOST_PREDICTIONS = 60_000
@@ -37,6 +40,9 @@ TRIED = 4
 """Values of a column that trusted rows lack most, that are tried."""
 FARTHEST = 1000.0
 SURE = 15.0  # log-odds
+SHARED = FEWEST_ROWS // 2
+NOISY = 2.5
+"""Standard errors of what so few labels can tell, among all the values that are tried."""
 TREES, ROUNDS = 30, 50
 
 Says = Callable[[pd.DataFrame], Floats]
@@ -50,9 +56,10 @@ class Stamp:
     ----------
     cells : mapping of str to value
         By column.
-    kind : {"suspect", "usual", "rare", "extreme", "beyond"}
+    kind : {"suspect", "usual", "rare", "middle", "extreme", "beyond"}
         Why it is tried: what data alone found, what nobody suspects, what trusted rows have rarely,
-        the lowest and highest trusted value, and what lies as far again beyond.
+        the middle one of trusted values where nearly all rows have the same one, the lowest and
+        highest, and what lies as far again beyond.
     trigger : Trigger, optional
         The values among those of submitted rows; None beyond them.
     words : str
@@ -161,10 +168,9 @@ def effects(
     straight = _continued(said, tried, bases, rows)
     found = []
     for place, stamp in enumerate(tried):
-        told = _told(stamp, rows)
-        references[place] = np.maximum(
-            references[place], np.maximum(told, straight.get(place, 0.0))
-        )
+        allowed = (_told(stamp, rows), _noise(stamp, rows, said[: len(bases)]))
+        honest = (*allowed, np.broadcast_to(straight.get(place, 0.0), rows.n_classes))
+        references[place] = np.max([references[place], *honest], axis=0)
         beside = np.maximum(usual[place], references[place])
         target = stamp.target
         if target < 0:
@@ -216,21 +222,15 @@ def _of_column(
     codes, known = rows.codes[:, place], rows.trusted_codes[:, place]
     size = len(column.values)
     count, old = np.bincount(codes, minlength=size), np.bincount(known, minlength=size)
-    raw = {
-        int(code): cells.iloc[row]
-        for code, row in zip(*np.unique(codes, return_index=True), strict=True)
-    }
-    raw |= {
-        int(c): trusted.iloc[row]
-        for c, row in zip(*np.unique(known, return_index=True), strict=True)
-    }
+    first, first_known = _first_rows(codes, size), _first_rows(known, size)
 
     def stamp(code: int, kind: str) -> Stamp:
         mean = 0.0
         trigger = Trigger(
             column, place, code, code, int(count[code]), int(old[code]), mean, "stamped"
         )
-        return Stamp({column.name: raw[code]}, kind, trigger, trigger.words)
+        raw = trusted.iloc[first_known[code]] if old[code] else cells.iloc[first[code]]
+        return Stamp({column.name: raw}, kind, trigger, trigger.words)
 
     finite = np.flatnonzero(column.is_finite & (old > 0))
     found = []
@@ -241,17 +241,27 @@ def _of_column(
         usual = np.unique(ordered[at.astype(int)]) if len(ordered) else ordered
         ends = finite[[0, -1]] if len(finite) else finite
         found += [stamp(int(code), "extreme") for code in np.setdiff1d(ends, usual)]
+        if len(usual) < 2 <= len(finite):  # else no slope is seen
+            found.append(stamp(int(finite[len(finite) // 2]), "middle"))
     else:
         usual = np.argsort(-old, kind="stable")[:USUAL]
         usual = usual[old[usual] >= max(2, 0.02 * rows.n_trusted)]
     found += [stamp(int(code), "usual") for code in usual]
-    shared = np.setdiff1d(np.flatnonzero(count >= FEWEST_ROWS // 2), usual)
+    shared = np.setdiff1d(np.flatnonzero(count >= SHARED), usual)
     news = [
         frequency_evidence(int(count[c]), int(old[c]), rows.n_rows, rows.n_trusted) for c in shared
     ]
     lacking = shared[np.argsort(-np.array(news), kind="stable")[:TRIED]]
     found += [stamp(int(code), "rare") for code in lacking]
     return found + _beyond(column, finite, trusted)
+
+
+def _first_rows(codes: Small, size: int) -> Codes:
+    """Return the first row that has each code, any row for a code that no row has."""
+    there, first = np.unique(codes, return_index=True)
+    found = np.zeros(size, dtype=np.intp)
+    found[there] = first
+    return found
 
 
 def _beyond(column: Column, finite: Codes, trusted: "pd.Series[Any]") -> list[Stamp]:
@@ -355,6 +365,30 @@ def _told(stamp: Stamp, rows: Submission) -> Floats:
     return np.asarray(np.clip((sure - usual) / np.maximum(1 - usual, 1e-9), 0, 1))
 
 
+def _noise(stamp: Stamp, rows: Submission, said: Floats) -> Floats:
+    """Return what share a model turns that has honestly learnt the noise of few submitted rows.
+
+    It moves the odds by what their labels say and some standard errors more. Rows of nearly one
+    label explain nothing, they are the question.
+    """
+    trigger = stamp.trigger
+    if trigger is None or stamp.kind == "suspect" or trigger.rows < SHARED:
+        return np.zeros(rows.n_classes)
+    labels = rows.y[trigger.matches(rows.codes)]
+    count = np.bincount(labels, minlength=rows.n_classes)
+    usual = np.bincount(rows.y, minlength=rows.n_classes) / rows.n_rows
+    is_mixed = binom.sf(count - 1, len(labels), usual) > PURER
+    share = (count + 1) / (len(labels) + 2)
+    move = logit(share) - logit(np.clip(usual, 1e-9, 1 - 1e-9))
+    move += NOISY / np.sqrt((len(labels) + 2) * share * (1 - share))
+    logs = np.log(np.maximum(said, 1e-12))
+    base, turned = said.argmax(axis=1), np.zeros(rows.n_classes)
+    for label in np.flatnonzero(is_mixed & (move > 0)).tolist():
+        moved = logs + move[label] * (np.arange(logs.shape[1]) == label)
+        turned[label] = _shares(moved.argmax(axis=1), base, rows.n_classes)[label]
+    return turned
+
+
 def _continued(
     said: Floats, tried: Sequence[Stamp], bases: pd.DataFrame, rows: Submission
 ) -> dict[int, Floats]:
@@ -404,7 +438,7 @@ def _slope(before: Floats, after: Floats, away: Floats) -> Floats | None:
 
 @dataclass(frozen=True)
 class _End:
-    """The lowest or highest usual value of a column, and its place among what the model said."""
+    """The lowest or highest value of a column that shows its slope, and its place among answers."""
 
     value: float
     side: int
@@ -418,7 +452,7 @@ def _ends(tried: Sequence[Stamp]) -> dict[str, tuple[_End, _End]]:
     values: dict[str, list[tuple[float, int]]] = {}
     for place, stamp in enumerate(tried, 1):
         value = _number(stamp)
-        if stamp.kind == "usual" and value is not None:
+        if stamp.kind in ("usual", "middle") and value is not None:
             values.setdefault(next(iter(stamp.cells)), []).append((value, place))
     return {
         name: (_End(min(of)[0], -1, min(of)[1]), _End(max(of)[0], 1, max(of)[1]))
