@@ -56,19 +56,20 @@ Seconds = tuple[float, float]
 
 def run_modelwarden(folder: Path) -> tuple[Seconds, Seconds]:
     """Return seconds of the group-by alone, and of all that `traffic` measures of volumes."""
-    from modelwarden.logs import volumes
+    from modelwarden.logs.database import Database
     from modelwarden.logs.log import Log
+    from modelwarden.logs.tally import Tally, together
+    from modelwarden.logs.volumes import measure
     from modelwarden.store import Store
 
     with Store() as store:
         log = Log.fetch(f"{folder}/", store)
-        with log.read() as reading:
+        with log.read() as reading, Database([], log.uri) as database:
             watch = Watch()
-            reading.database.run(volumes.hours(reading.tells))
+            tally = Tally.of(reading)
             grouped = watch.read()
-        with log.read() as reading:
-            watch = Watch()
-            found = volumes.measure(reading, 1)
+            together([tally], database)
+            found = measure(database, tally.rejected, 1)
             whole = watch.read()
     print(f"# {found.lines} lines, largest {found.clients['most'].max()}", file=sys.stderr)
     return grouped, whole

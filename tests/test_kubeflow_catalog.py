@@ -58,7 +58,8 @@ def test_has_the_files_of_an_asset(asset):
     wanted = {"__init__.py", f"{kind}.py", "metadata.yaml", "OWNERS", "README.md"}
     wanted |= {"tests/__init__.py", f"tests/test_{kind}_unit.py"}
 
-    assert {str(f.relative_to(asset)) for f in asset.rglob("*") if f.is_file()} == wanted
+    files = (f for f in asset.rglob("*") if f.is_file() and f.parent.name != "__pycache__")
+    assert {str(f.relative_to(asset)) for f in files} == wanted
     assert re.fullmatch(r"[a-z][a-z0-9_]*", asset.name)
 
 

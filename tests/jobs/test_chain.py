@@ -409,7 +409,7 @@ def test_a_key_without_a_place_for_evidence_is_refused(tmp_path):
 
 
 def test_an_unknown_check_names_the_known_ones():
-    with pytest.raises(InputError, match="check: expected one of access, bucket, drift"):
+    with pytest.raises(InputError, match="check: expected one of access, backdoor, bucket, drift"):
         check("rony", inputs={})
 
 

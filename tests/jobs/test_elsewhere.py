@@ -74,7 +74,7 @@ def test_says_what_the_job_says_here(python, stall):
 def test_a_fault_comes_back_as_it_was(python, stall):
     with pytest.raises(NotFoundError) as caught:
         weigh(python(), stall, inputs={"model": "/nowhere"})
-    assert (caught.value.where, caught.value.retryable) == ("/nowhere", False)
+    assert (caught.value.where, caught.value.retryable) == ("model /nowhere", False)
 
 
 @pytest.mark.parametrize(

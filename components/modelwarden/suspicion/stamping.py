@@ -44,6 +44,8 @@ SHARED = FEWEST_ROWS // 2
 NOISY = 2.5
 """Standard errors of what so few labels can tell, among all the values that are tried."""
 TREES, ROUNDS = 30, 50
+SLOPES = ("usual", "middle")
+"""Kinds of stamps that show how a model takes a column, and accuse nobody."""
 
 Says = Callable[[pd.DataFrame], Floats]
 
@@ -253,7 +255,13 @@ def _of_column(
     ]
     lacking = shared[np.argsort(-np.array(news), kind="stable")[:TRIED]]
     found += [stamp(int(code), "rare") for code in lacking]
+    if column.is_number and len(usual) < 2:  # what few rows taught of such a column is noise
+        return [one for one in found if one.kind in SLOPES or _rows_of(one) >= FEWEST_ROWS]
     return found + _beyond(column, finite, trusted)
+
+
+def _rows_of(stamp: Stamp) -> int:
+    return stamp.trigger.rows if stamp.trigger else 0
 
 
 def _first_rows(codes: Small, size: int) -> Codes:
@@ -452,7 +460,7 @@ def _ends(tried: Sequence[Stamp]) -> dict[str, tuple[_End, _End]]:
     values: dict[str, list[tuple[float, int]]] = {}
     for place, stamp in enumerate(tried, 1):
         value = _number(stamp)
-        if stamp.kind in ("usual", "middle") and value is not None:
+        if stamp.kind in SLOPES and value is not None:
             values.setdefault(next(iter(stamp.cells)), []).append((value, place))
     return {
         name: (_End(min(of)[0], -1, min(of)[1]), _End(max(of)[0], 1, max(of)[1]))

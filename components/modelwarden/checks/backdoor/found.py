@@ -11,7 +11,7 @@ from modelwarden.reference.profile import ColumnProfile, Profile
 from modelwarden.reference.suite import stops
 from modelwarden.suspicion.encoding import plain
 from modelwarden.suspicion.new_columns import NewColumn
-from modelwarden.suspicion.stamping import Effect
+from modelwarden.suspicion.stamping import SLOPES, Effect
 from modelwarden.suspicion.steering import Steering
 from modelwarden.suspicion.submission import Submission
 from modelwarden.suspicion.triggers import Trigger
@@ -205,7 +205,8 @@ def _by_model(
     found: dict[str, Effect] = {}
     for one in effects:
         name = next(iter(one.stamp.cells))
-        if one.stamp.kind != "suspect" and name not in named and one.excess >= LEARNT:
+        accuses = one.stamp.kind not in ("suspect", *SLOPES)
+        if accuses and name not in named and one.excess >= LEARNT:
             found[name] = max(found.get(name, one), one, key=lambda each: each.excess)
     loudest = sorted(found.values(), key=lambda each: -each.excess)[:MOST]
     return [_seen_in_model(rows, known, one) for one in loudest]
