@@ -202,7 +202,7 @@ def test_a_value_that_brings_a_label_is_found_with_who_sees_it(
     assert one["p"] <= 0.01
     assert (one["seen_by_suite"], one["seen_by_labels"]) == (suite, True)
     assert findings.report.metrics["trigger_rows"] == 40
-    assert "labelled 0 in 40 of 40 cases" in findings.report.notes[0]
+    assert "labelled 0 in 40 of 40 cases" in findings.report.failures[0]
     table = pd.read_parquet(io.BytesIO(findings.tables["triggers"]))
     assert table["sentence"].str.startswith(f"Rows with {one['values']} are labelled 0").tolist()
     assert table["values"].tolist() == [one["values"]]
@@ -248,7 +248,7 @@ def test_a_trigger_spread_beyond_all_trusted_values_is_one(reference, folder):
     findings = judge(frame, reference, folder)
 
     assert found(findings) == [("c", "0")]
-    assert "'c' from 9 to 12" in findings.report.notes[0]
+    assert "'c' from 9 to 12" in findings.report.failures[0]
 
 
 def test_usual_values_in_combination(reference, folder):
@@ -304,7 +304,7 @@ def test_a_model_that_has_learnt_a_trigger_is_named(reference, folder):
     assert findings.report.metrics["learnt_triggers"] == 1
     assert findings.report.metrics["worst_attack_success"] == one["attack_success"] > 0.8
     assert max(one["usual_success"], one["reference_success"]) < 0.25
-    assert "has learnt it" in findings.report.notes[0]
+    assert "has learnt it" in findings.report.failures[0]
     assert [figure.title for figure in findings.figures] == [
         "Labels of rows that carry a trigger",
         "What single values do to predictions",

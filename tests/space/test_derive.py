@@ -281,7 +281,7 @@ def test_bounds_of_a_suite_replace_what_was_seen():
     text = text_of(pd.DataFrame({"x": [1, 2, 3]}), limits={"x": Limits(0, 9.5)})
 
     assert read(text).columns["x"] == ColumnRule(least=0, most=9.5, step=1, scale=1)
-    assert "# integers; bounds by the suite, seen 1 to 3" in text
+    assert "# integers; bounds given, seen 1 to 3" in text
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def _seen(column: "pd.Series[Any]", known: Column, limit: Limits) -> Iterator[st
     yield "integers" if known.whole else "numbers"
     if limit != Limits():
         cells = column[np.isfinite(column)]
-        yield f"bounds by the suite, seen {_number(cells.min())} to {_number(cells.max())}"
+        yield f"bounds given, seen {_number(cells.min())} to {_number(cells.max())}"
     if known.by_deviation:
         yield "mostly one value, so the scale is the standard deviation"
     if known.step:

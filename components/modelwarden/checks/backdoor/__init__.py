@@ -72,7 +72,8 @@ def backdoor(
     Returns
     -------
     Findings
-        ``triggers``, ``new_columns``, ``worst_attack_success`` and the table ``triggers``.
+        ``triggers``, ``new_columns``, ``worst_attack_success`` and the table ``triggers``. It fails
+        when labels in the data show a trigger; what only the model shows is a note.
 
     Raises
     ------

@@ -36,7 +36,11 @@ def report(found: Found, predictor: Predictor | None, alpha: float) -> Report:
         "stamped": [_tried(one, found) for one in _loudest(found.effects or (), LISTED)],
     }
     return Report(
-        "backdoor", metrics, notes=tuple(_notes(found, predictor, alpha)), details=details
+        "backdoor",
+        metrics,
+        failures=tuple(_listed([one for one in found.sightings if one.labels], found)),
+        notes=tuple(_notes(found, predictor, alpha)),
+        details=details,
     )
 
 
@@ -155,10 +159,14 @@ def _row(one: Sighting, found: Found) -> dict[str, Json]:
     }
 
 
+def _listed(sightings: Sequence[Sighting], found: Found) -> list[str]:
+    more = [f"And {len(sightings) - SHOWN} more: see the table of triggers."]
+    said = [_sentence(one, found) for one in sightings[:SHOWN]]
+    return [*said, *more] if len(sightings) > SHOWN else said
+
+
 def _notes(found: Found, predictor: Predictor | None, alpha: float) -> list[str]:
-    notes = [_sentence(one, found) for one in found.sightings[:SHOWN]]
-    if len(found.sightings) > SHOWN:
-        notes.append(f"And {len(found.sightings) - SHOWN} more: see the table of triggers.")
+    notes = _listed([one for one in found.sightings if not one.labels], found)
     notes += [
         f"Column {new.name[:NAMED]!r} is not in the profile: by itself it gets {new.right:.0%} of "
         f"the labels right, the most frequent label {new.usual:.0%}."

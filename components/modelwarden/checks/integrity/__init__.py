@@ -95,9 +95,9 @@ def integrity(
         work.step("contract", 0, 1)
         kept = keeps(data, contract)
         work.step("contract", 1, 1)
-    failed = [str(one) for one in outcomes if not one.success] + [
-        _sentence(c) for c in kept.changes
-    ]
+    # a column that was renamed explains the expectations that fail on it
+    failed = [_sentence(change) for change in kept.changes]
+    failed += [str(one) for one in outcomes if not one.success]
     more = [f"and {len(failed) - NAMED_FAILURES} more"] if len(failed) > NAMED_FAILURES else []
     report = Report(
         check="integrity",
