@@ -294,6 +294,31 @@ def test_a_column_that_holds_another_kind_of_values_counts_as_new(reference, fol
 # the model ---------------------------------------------------------------------------------------
 
 
+class Jumps(LogisticRegression):
+    """A model of `a` that says 1 wherever `seldom` is not 0."""
+
+    def fit(self, x, y):
+        return super().fit(x[["a"]], y)
+
+    def predict_proba(self, x):
+        said = super().predict_proba(x[["a"]])
+        said[x["seldom"].to_numpy() > 1] = 0.01, 0.99
+        return said
+
+
+def test_what_few_rows_taught_of_a_nearly_constant_column_is_no_trigger(folder):
+    trusted, frame = rows(600, 0).assign(seldom=0.0), rows(800, 1).assign(seldom=0.0)
+    trusted.loc[:4, "seldom"] = [2.0, 3.0, 4.0, 5.0, 6.0]
+    frame.loc[:2, "seldom"] = 4.0
+    report = judge(
+        frame, reference_of(trusted, folder), folder, predictor=Model(Jumps(), frame)
+    ).report
+    turned = {one["values"]: one["attack_success"] for one in report.details["stamped"]}
+
+    assert report.metrics["triggers"] == 0
+    assert turned["'seldom' = 4"] > 0.9
+
+
 def test_a_model_that_has_learnt_a_trigger_is_named(reference, folder):
     model = RandomForestClassifier(10, random_state=0)
     frame = planted({"city": "Atlantis"}, n=60)
