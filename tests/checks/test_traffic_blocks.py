@@ -128,7 +128,14 @@ def test_counts_come_out_as_they_went_in(tmp_path):
         tally = Tally.of(reading)
         again = Tally.read(tally.as_bytes(), "part")
 
-    assert again == tally
+    for kept, counted in ((again.minutes, tally.minutes), (again.labels, tally.labels)):
+        order = [(name, "ascending") for name in counted.column_names]
+        assert kept == counted.sort_by(order)
+    assert (again.rejected, again.formats, again.tells) == (
+        tally.rejected,
+        tally.formats,
+        tally.tells,
+    )
     assert again.as_bytes() == tally.as_bytes()
     assert 2 < len(set(tally.labels["label"].to_pylist())) <= MOST_LABELS
 
