@@ -148,7 +148,7 @@ def test_a_failed_check_fails_the_task_only_when_asked_and_after_it_is_recorded(
             lambda: VerifyDecisionOperator(
                 task_id="v", decision="/nowhere", model="m", policy="p", trust="/nowhere.yaml"
             ),
-            "/nowhere.yaml",
+            "trust /nowhere.yaml: expected",
         ),
     ],
 )

@@ -53,29 +53,6 @@ def announce(operator: Any, context: Any, *, good: bool, extra: Mapping[str, str
             context["outlet_events"][outlet].extra = dict(extra)
 
 
-def one_line(operator: Any, error: Exception) -> str:
-    """Return an error as one line that begins with the argument at fault, if one can be told."""
-    line, where = " ".join(str(error).split()), str(getattr(error, "where", ""))
-    values = {name: getattr(operator, name, None) for name in operator.template_fields}
-    held = {
-        name: value
-        for name, value in values.items()
-        if isinstance(value, str)
-        and value
-        and (_within(where, value) or getattr(error, "got", "") == repr(value))
-    }
-    if not held:
-        return line
-    name = max(held, key=lambda name: len(held[name]))
-    named = name in line.partition(":")[0].split()
-    return line if named else f"{name}: {line}"
-
-
-def _within(where: str, value: str) -> bool:
-    """Whether a place is what an argument holds, or lies below it."""
-    return where == value or ("/" in value and where.startswith(value))
-
-
 def _bounded(metrics: Mapping[str, Json]) -> dict[str, float | None]:
     first = list(metrics.items())[:MAX_METRICS]
     return {str(name)[:MAX_NAME]: finite(value) for name, value in first}

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
 
 from modelwarden.airflow_links import EvidenceLink
 from modelwarden.airflow_notifier import deliver_all
-from modelwarden.airflow_results import ON_FAIL, announce, one_line, summary
+from modelwarden.airflow_results import ON_FAIL, announce, summary
 from modelwarden.checks import CHECKS, card
 from modelwarden.errors import InputError, ModelWardenError, Rejected, StoreError
 
@@ -195,12 +195,12 @@ def fields_of(check: str) -> tuple[str, ...]:
 def translated(operator: JobOperator) -> Iterator[None]:
     """Turn what a retry cannot change into a final failure; let the rest be retried.
 
-    The log gets one line besides the traceback, which names the argument at fault.
+    The log gets one line besides the traceback; jobs name the argument at fault in it.
     """
     try:
         yield
     except ModelWardenError as error:
-        line = one_line(operator, error)
+        line = " ".join(str(error).split())
         if isinstance(error, StoreError) and error.retryable:
             operator.log.warning("%s", line)
             raise

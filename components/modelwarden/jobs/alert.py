@@ -9,6 +9,7 @@ from modelwarden.alerts import Alert, Notice, Rules, Verdict, observe
 from modelwarden.alerts.file import read_channels
 from modelwarden.documents import MAX_DOCUMENT, read_json
 from modelwarden.errors import EvidenceError, InputError, ModelWardenError, StoreError
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.batches import mark
 from modelwarden.jobs.channels import send
 from modelwarden.jobs.logbook import Logbook
@@ -23,6 +24,7 @@ from modelwarden.store import Store
 _BLOB = re.compile(r".*/sha256/([0-9a-f]{64})")
 
 
+@naming
 def alert(
     model: str,
     outcomes: Mapping[str, Json],

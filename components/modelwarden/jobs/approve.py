@@ -2,12 +2,14 @@
 
 from modelwarden.approval import approval_statement
 from modelwarden.errors import EvidenceError, InputError, Rejected
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.ballot import count, open_case
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.signing import APPROVE, Signer
 
 
+@naming
 def approve(
     decision: str,
     *,
@@ -58,6 +60,7 @@ def approve(
         return file_statement(session.records, signer, statement, [folder], "signed")
 
 
+@naming
 def touch(
     approval: Filed, *, approver: str, trust: str, connections: Connections | None = None
 ) -> bytes:
@@ -88,6 +91,7 @@ def touch(
     return ask(known, bytes.fromhex(approval.sha256))
 
 
+@naming
 def describe(decision: str, *, trust: str, connections: Connections | None = None) -> str:
     """Return what a decision says, rule by rule, as Markdown for whoever approves it."""
     with Session(connections) as session:
@@ -101,6 +105,7 @@ def describe(decision: str, *, trust: str, connections: Connections | None = Non
     return "\n".join([head, "", *rules, *(f"- note: {note}" for note in verdict.decision.notes)])
 
 
+@naming
 def approvers_of(
     decision: str, *, policy: str, trust: str, connections: Connections | None = None
 ) -> tuple[tuple[str, ...], int]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from modelwarden.errors import ConflictError
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.session import Connections, Session
 from modelwarden.keys import Key, open_key, verifies
 from modelwarden.report import canonical
@@ -17,6 +18,7 @@ from modelwarden.store import Store
 _MARK = re.compile(r".*/([0-9a-f]{64})(?:\.([0-9a-f]{64,512}))?\.json")
 
 
+@naming
 def list_new(
     prefix: str,
     *,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from modelwarden.approval import Approval, confirmation_statement
 from modelwarden.documents import MAX_DOCUMENT
 from modelwarden.errors import ConflictError, EvidenceError, InputError, Rejected
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.ballot import Case, open_case, papers
 from modelwarden.jobs.filing import file_statement
 from modelwarden.jobs.session import Connections, Session, now
@@ -38,6 +39,7 @@ class Confirmed:
     why: str = ""
 
 
+@naming
 def confirm(
     decision: str,
     *,
@@ -94,6 +96,7 @@ def confirm(
         return Confirmed(accepted=True, left=left)
 
 
+@naming
 def confirm_assertion(
     decision: str,
     *,

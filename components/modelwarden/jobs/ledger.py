@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelwarden.errors import EvidenceError, InputError
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, now
 from modelwarden.jobs.shelf import Shelf
@@ -47,6 +48,7 @@ class Listed:
         }
 
 
+@naming
 def list_releases(
     evidence: str, *, trust: str, action: str, connections: Connections | None = None
 ) -> list[Listed]:
@@ -73,6 +75,7 @@ def list_releases(
         return [Listed(entry, _state(entry, last, gone)) for entry in entries]
 
 
+@naming
 def revoke(
     model: str,
     *,

@@ -1,11 +1,13 @@
 """Turn a query budget into the configuration of a gateway."""
 
 from modelwarden.gateways import render as rendered
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.session import Connections, Session
 from modelwarden.limits import Budget
 from modelwarden.serving import Serving
 
 
+@naming
 def render(
     budget: str, serving: str, *, target: str, connections: Connections | None = None
 ) -> str:

@@ -10,6 +10,7 @@ from modelwarden.alerts import Verdict
 from modelwarden.alerts.file import Batches, Plan, Traffic, read_plan
 from modelwarden.errors import ModelWardenError, StoreError
 from modelwarden.jobs.alert import raise_alerts
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.batches import mark, new_batches
 from modelwarden.jobs.channels import send
 from modelwarden.jobs.check import check
@@ -83,6 +84,7 @@ class _Watch:
         return True
 
 
+@naming
 def monitor(
     plan: str,
     *,

@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from modelwarden.errors import InputError
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.session import Connections, Session
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Profiled:
     digests: dict[str, str]
 
 
+@naming
 def profile(
     table: str,
     *,

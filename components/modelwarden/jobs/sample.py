@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from modelwarden.errors import InputError
 from modelwarden.evidence import Asked, Circumstances, provenance_statement, statements_folder
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, environment, now
 from modelwarden.signing import Signer
@@ -29,6 +30,7 @@ class Drawn:
     statement: Filed | None
 
 
+@naming
 def sample(
     table: str,
     *,

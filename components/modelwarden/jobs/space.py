@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.session import Connections, Session
 
 
@@ -19,6 +20,7 @@ class Derived:
     sha256: str
 
 
+@naming
 def derive(
     table: str,
     *,

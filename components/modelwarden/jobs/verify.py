@@ -97,6 +97,7 @@ def verify(
         ).verdict
 
 
+@naming
 def verify_in(
     session: Session,
     decision: str,
