@@ -1,4 +1,4 @@
-"""``make demo``: five stories, two worlds, one table, one page.
+"""``make demo``: six stories, two worlds, one table, one page.
 
 Exits with 1 unless every story ends as it must: a filter that does nothing, a gate that allows
 everything or an attack that finds nothing makes this fail.
@@ -22,6 +22,7 @@ from e2e.worlds import ROOT, WORLDS, Place, dump
 from modelwarden.documents import read_json
 from modelwarden.evidence import SUFFIX, read_verdict
 from modelwarden.jobs.filing import find_claims
+from modelwarden.jobs.profile import profile
 from modelwarden.jobs.session import Session
 from modelwarden.jobs.shelf import Shelf
 from modelwarden.keys import new_key
@@ -33,7 +34,7 @@ from s3 import ENVIRONMENT, serve
 FOLDER = ROOT / "build" / "demo"
 BUCKETS = ("training", "governance", "evidence", "releases")
 ROLES = {
-    "data": ["integrity", "roni"],
+    "data": ["integrity", "roni", "backdoor"],
     "model": ["evasion", "model_file"],
     "builder": ["trained"],
     "gate": ["decision"],
@@ -102,9 +103,16 @@ def prepare(folder: Path, stories: tuple[Story, ...] = STORIES, seed: int = 0) -
     uris = {}
     with Store() as store:
         for name, table in tables(seed).items():
-            bucket = "training" if name in ("clean", "poisoned") else "governance"
+            bucket = "governance" if name in ("trusted", "evaluation") else "training"
             uris[name] = f"s3://{bucket}/{name}.csv"
             store.put_once(uris[name], csv(table))
+    known = {"profile": "s3://governance/profile.json", "sample": "s3://governance/sample.parquet"}
+    written = profile(uris["trusted"], out=known["profile"], sample=known["sample"])
+    rules = (ROOT / "expectations/policies/demo.yaml").read_text()
+    for name, digest in written.digests.items():
+        rules = rules.replace(f"{name}: any", f"{name}: {digest}")
+    policy = folder / "policy.yaml"
+    policy.write_text(rules)
     signers = {}
     for role, may in ROLES.items():
         private, public = new_key()
@@ -113,8 +121,8 @@ def prepare(folder: Path, stories: tuple[Story, ...] = STORIES, seed: int = 0) -
     trust = folder / "trust.yaml"
     trust.write_text(json.dumps({"signers": signers}, indent=2))
     return Place(
-        data=uris,
-        policy=str(ROOT / "expectations/policies/demo.yaml"),
+        data={**uris, **known},
+        policy=str(policy),
         trust=str(trust),
         suite=str(ROOT / "expectations/suites/breast_cancer.json"),
         evidence="s3://evidence",
@@ -229,7 +237,7 @@ def page(endings: list[Ending]) -> str:
     comparison = _comparison([ending for ending in endings if ending.world == "airflow"])
     overview = Section("What came of each story", "", figures=(comparison,))
     intro = (
-        "A training pipeline on breast-cancer data, defended: the same five stories in Airflow and "
+        "A training pipeline on breast-cancer data, defended: the same six stories in Airflow and "
         "in Kubeflow. Every number comes from a signed statement."
     )
     return summary_page("ModelWarden: the demo", intro, [overview, *sections])
@@ -253,7 +261,11 @@ def _section(story: Story, told: list[Ending]) -> Section:
         text="\n\n".join(text),
         verdict="allowed" if first.released else "refused",
         table=rows,
-        figures=(*first.figures.get("roni", ()), *first.figures.get("evasion", ())),
+        figures=tuple(
+            figure
+            for check in ("roni", "backdoor", "evasion")
+            for figure in first.figures.get(check, ())
+        ),
     )
 
 
@@ -283,7 +295,7 @@ def main() -> int:
     start = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    print("Five stories in Airflow and in Kubeflow, side by side (about two minutes)", flush=True)
+    print("Six stories in Airflow and in Kubeflow, side by side (about two minutes)", flush=True)
     with storage():
         place = prepare(FOLDER)
         endings = []
