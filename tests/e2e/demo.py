@@ -65,6 +65,8 @@ class Ending:
         ``check.metric`` from the verified statements.
     figures : mapping of str to tuple of Figure
         By check, from the reports that the statements speak for.
+    said : tuple of str
+        Why checks failed, from the same reports.
     """
 
     story: Story
@@ -76,6 +78,7 @@ class Ending:
     why: str
     metrics: Mapping[str, float | None]
     figures: Mapping[str, tuple[Figure, ...]]
+    said: tuple[str, ...]
 
     @property
     def allowed(self) -> bool:
@@ -170,7 +173,7 @@ def read_ending(place: Place, world: str, said: Mapping[str, Any]) -> Ending:
         verdict = read_verdict(statement, uri, Shelf(session.records, places["evidence"]).blob)
         found = find_claims(session.records, places["evidence"], [verdict.model], trust)
         claims = found.claims
-        figures = {claim.check: _figures(session, claim) for claim in claims}
+        reports = {c.check: _report(session, c) for c in claims if c.check != "trained"}
         released = bool(session.data.list(f"{places['releases']}/"))
     decision = verdict.decision
     why = "; ".join(decision.reasons)
@@ -185,19 +188,24 @@ def read_ending(place: Place, world: str, said: Mapping[str, Any]) -> Ending:
         released=released,
         why=why,
         metrics={f"{c.check}.{name}": v for c in claims for name, v in c.metrics.items()},
-        figures=figures,
+        figures={
+            check: tuple(Figure.from_json(figure) for figure in report["figures"])
+            for check, report in reports.items()
+        },
+        said=tuple(
+            f"{check}: {text}"
+            for check, report in reports.items()
+            for text in report["report"]["failures"]
+        ),
     )
 
 
-def _figures(session: Session, claim: Claim) -> tuple[Figure, ...]:
+def _report(session: Session, claim: Claim) -> Mapping[str, Any]:
     from base64 import b64decode
 
-    if claim.check == "trained":
-        return ()
     payload = b64decode(json.loads(session.records.read(claim.uri))["payload"])
     report = json.loads(payload)["predicate"]["modelwarden"]["report"]
-    document = read_json(session.records.read(report["uri"]), report["uri"])
-    return tuple(Figure.from_json(figure) for figure in document["figures"])
+    return read_json(session.records.read(report["uri"]), report["uri"])
 
 
 def table(endings: list[Ending]) -> str:
@@ -254,6 +262,7 @@ def _section(story: Story, told: list[Ending]) -> Section:
         f"{'released' if ending.released else 'nothing is released'}, {ending.seconds:.0f} s."
         for ending in told
     ]
+    text += first.said
     if story.swapped:
         text.append(f"Then: {first.why}.")
     return Section(
