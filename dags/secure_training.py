@@ -1,13 +1,14 @@
 """Train a model, and let it out only with evidence.
 
-``validate -> filter (RONI) -> train -> attack -> gate -> verify -> release``, the same job as
-``pipelines/secure_training.py``. Only wiring: `train` stands for your own training. Keys come from
-the environment, one per role; policy and trust file lie where this run cannot write.
+``validate -> filter (RONI) -> train -> search (backdoor), attack -> gate -> verify -> release``,
+the same job as ``pipelines/secure_training.py``. Only wiring: `train` stands for your own training.
+Keys come from the environment, one per role; policy and trust file lie where this run cannot write.
 """
 
 from airflow.sdk import Param, chain, dag, task
 
 from modelwarden.airflow_operators import (
+    BackdoorOperator,
     DeploymentGateOperator,
     EvasionOperator,
     IntegrityOperator,
@@ -61,6 +62,8 @@ def release_here(params: dict | None = None) -> bool:
         "data": Param("s3://training/train.csv", type="string", pattern=S3),
         "trusted": Param("s3://governance/trusted.csv", type="string", pattern=S3),
         "evaluation": Param("s3://governance/evaluation.csv", type="string", pattern=S3),
+        "profile": Param("s3://governance/profile.json", type="string", pattern=S3),
+        "sample": Param("s3://governance/sample.parquet", type="string", pattern=S3),
         "suite": Param("expectations/suites/breast_cancer.json", type="string"),
         "target": Param("target", type="string"),
         "work": Param("s3://training/runs", type="string", pattern=S3),
@@ -97,6 +100,15 @@ def secure_training() -> None:
         evidence="{{ params.evidence }}",
         key="env:MODELWARDEN_BUILDER_KEY",
     )
+    search = BackdoorOperator(
+        task_id="search",
+        train=rows,
+        profile="{{ params.profile }}",
+        sample="{{ params.sample }}",
+        target="{{ params.target }}",
+        predictor=model,
+        **DATA_CHECKS,
+    )
     attack = EvasionOperator(
         task_id="attack",
         model=model,
@@ -124,8 +136,8 @@ def secure_training() -> None:
         to="{{ params.releases }}",
         **JUDGED_BY,
     )
-    chain(validate, filter_rows, rows, record, [inspect, attack], gate, release_here(), verify)
-    chain(verify, release)
+    chain(validate, filter_rows, rows, record, [search, inspect, attack], gate)
+    chain(gate, release_here(), verify, release)
 
 
 secure_training()

@@ -1,8 +1,8 @@
 """Train a model, and let it out only with evidence.
 
-``validate -> filter (RONI) -> train -> attack -> gate -> verify -> release``, the same job as
-``dags/secure_training.py``. Only wiring: `train` stands for your own training. Keys come from the
-environment, one per role; policy and trust file lie where this run cannot write.
+``validate -> filter (RONI) -> train -> search (backdoor), attack -> gate -> verify -> release``,
+the same job as ``dags/secure_training.py``. Only wiring: `train` stands for your own training. Keys
+come from the environment, one per role; policy and trust file lie where this run cannot write.
 """
 
 import os
@@ -11,6 +11,7 @@ from kfp import dsl
 from kfp.dsl import Dataset, Input, Model, Output
 
 from modelwarden.kubeflow_components import (
+    backdoor,
     evasion,
     integrity,
     load_artifact,
@@ -62,6 +63,8 @@ def secure_training(
     data: str = "s3://training/train.csv",
     trusted: str = "s3://governance/trusted.csv",
     evaluation: str = "s3://governance/evaluation.csv",
+    profile: str = "s3://governance/profile.json",
+    sample: str = "s3://governance/sample.parquet",
     suite: str = "expectations/suites/breast_cancer.json",
     target: str = "target",
     evidence: str = "s3://evidence/secure-training",
@@ -77,7 +80,9 @@ def secure_training(
     table = load_artifact(uri=data)
     reviewed = load_artifact(uri=trusted)
     held_out = load_artifact(uri=evaluation)
-    for source in (table, reviewed, held_out):
+    known = load_artifact(uri=profile)
+    known_rows = load_artifact(uri=sample)
+    for source in (table, reviewed, held_out, known, known_rows):
         source.set_caching_options(False)  # the cache knows URIs, not bytes
     validate = integrity(
         data=table.outputs["artifact"], suite=suite, evidence=evidence, key=data_key
@@ -104,6 +109,15 @@ def secure_training(
         evidence=evidence,
         key="env:MODELWARDEN_BUILDER_KEY",
     )
+    search = backdoor(
+        train=fit.outputs["rows"],
+        profile=known.outputs["artifact"],
+        sample=known_rows.outputs["artifact"],
+        target=target,
+        predictor=model,
+        evidence=evidence,
+        key=data_key,
+    )
     inspect = model_file(model=model, evidence=evidence, key=model_key)
     attack = evasion(
         model=model,
@@ -119,7 +133,7 @@ def secure_training(
         evidence=evidence,
         trust=trust,
         key="env:MODELWARDEN_GATE_KEY",
-    ).after(record, inspect, attack)
+    ).after(record, search, inspect, attack)
     with dsl.If(publish == True):  # noqa: E712 - kfp builds a condition from it
         release(
             model=model,

@@ -1,4 +1,4 @@
-"""``make demo``: five stories, two worlds, one table, one page.
+"""``make demo``: six stories, two worlds, one table, one page.
 
 Exits with 1 unless every story ends as it must: a filter that does nothing, a gate that allows
 everything or an attack that finds nothing makes this fail.
@@ -22,6 +22,7 @@ from e2e.worlds import ROOT, WORLDS, Place, dump
 from modelwarden.documents import read_json
 from modelwarden.evidence import SUFFIX, read_verdict
 from modelwarden.jobs.filing import find_claims
+from modelwarden.jobs.profile import profile
 from modelwarden.jobs.session import Session
 from modelwarden.jobs.shelf import Shelf
 from modelwarden.keys import new_key
@@ -33,7 +34,7 @@ from s3 import ENVIRONMENT, serve
 FOLDER = ROOT / "build" / "demo"
 BUCKETS = ("training", "governance", "evidence", "releases")
 ROLES = {
-    "data": ["integrity", "roni"],
+    "data": ["integrity", "roni", "backdoor"],
     "model": ["evasion", "model_file"],
     "builder": ["trained"],
     "gate": ["decision"],
@@ -64,6 +65,8 @@ class Ending:
         ``check.metric`` from the verified statements.
     figures : mapping of str to tuple of Figure
         By check, from the reports that the statements speak for.
+    said : tuple of str
+        Why checks failed, from the same reports.
     """
 
     story: Story
@@ -75,6 +78,7 @@ class Ending:
     why: str
     metrics: Mapping[str, float | None]
     figures: Mapping[str, tuple[Figure, ...]]
+    said: tuple[str, ...]
 
     @property
     def allowed(self) -> bool:
@@ -102,9 +106,16 @@ def prepare(folder: Path, stories: tuple[Story, ...] = STORIES, seed: int = 0) -
     uris = {}
     with Store() as store:
         for name, table in tables(seed).items():
-            bucket = "training" if name in ("clean", "poisoned") else "governance"
+            bucket = "governance" if name in ("trusted", "evaluation") else "training"
             uris[name] = f"s3://{bucket}/{name}.csv"
             store.put_once(uris[name], csv(table))
+    known = {"profile": "s3://governance/profile.json", "sample": "s3://governance/sample.parquet"}
+    written = profile(uris["trusted"], out=known["profile"], sample=known["sample"])
+    rules = (ROOT / "expectations/policies/demo.yaml").read_text()
+    for name, digest in written.digests.items():
+        rules = rules.replace(f"{name}: any", f"{name}: {digest}")
+    policy = folder / "policy.yaml"
+    policy.write_text(rules)
     signers = {}
     for role, may in ROLES.items():
         private, public = new_key()
@@ -113,8 +124,8 @@ def prepare(folder: Path, stories: tuple[Story, ...] = STORIES, seed: int = 0) -
     trust = folder / "trust.yaml"
     trust.write_text(json.dumps({"signers": signers}, indent=2))
     return Place(
-        data=uris,
-        policy=str(ROOT / "expectations/policies/demo.yaml"),
+        data={**uris, **known},
+        policy=str(policy),
         trust=str(trust),
         suite=str(ROOT / "expectations/suites/breast_cancer.json"),
         evidence="s3://evidence",
@@ -162,7 +173,7 @@ def read_ending(place: Place, world: str, said: Mapping[str, Any]) -> Ending:
         verdict = read_verdict(statement, uri, Shelf(session.records, places["evidence"]).blob)
         found = find_claims(session.records, places["evidence"], [verdict.model], trust)
         claims = found.claims
-        figures = {claim.check: _figures(session, claim) for claim in claims}
+        reports = {c.check: _report(session, c) for c in claims if c.check != "trained"}
         released = bool(session.data.list(f"{places['releases']}/"))
     decision = verdict.decision
     why = "; ".join(decision.reasons)
@@ -177,19 +188,24 @@ def read_ending(place: Place, world: str, said: Mapping[str, Any]) -> Ending:
         released=released,
         why=why,
         metrics={f"{c.check}.{name}": v for c in claims for name, v in c.metrics.items()},
-        figures=figures,
+        figures={
+            check: tuple(Figure.from_json(figure) for figure in report["figures"])
+            for check, report in reports.items()
+        },
+        said=tuple(
+            f"{check}: {text}"
+            for check, report in reports.items()
+            for text in report["report"]["failures"]
+        ),
     )
 
 
-def _figures(session: Session, claim: Claim) -> tuple[Figure, ...]:
+def _report(session: Session, claim: Claim) -> Mapping[str, Any]:
     from base64 import b64decode
 
-    if claim.check == "trained":
-        return ()
     payload = b64decode(json.loads(session.records.read(claim.uri))["payload"])
     report = json.loads(payload)["predicate"]["modelwarden"]["report"]
-    document = read_json(session.records.read(report["uri"]), report["uri"])
-    return tuple(Figure.from_json(figure) for figure in document["figures"])
+    return read_json(session.records.read(report["uri"]), report["uri"])
 
 
 def table(endings: list[Ending]) -> str:
@@ -229,7 +245,7 @@ def page(endings: list[Ending]) -> str:
     comparison = _comparison([ending for ending in endings if ending.world == "airflow"])
     overview = Section("What came of each story", "", figures=(comparison,))
     intro = (
-        "A training pipeline on breast-cancer data, defended: the same five stories in Airflow and "
+        "A training pipeline on breast-cancer data, defended: the same six stories in Airflow and "
         "in Kubeflow. Every number comes from a signed statement."
     )
     return summary_page("ModelWarden: the demo", intro, [overview, *sections])
@@ -246,6 +262,7 @@ def _section(story: Story, told: list[Ending]) -> Section:
         f"{'released' if ending.released else 'nothing is released'}, {ending.seconds:.0f} s."
         for ending in told
     ]
+    text += first.said
     if story.swapped:
         text.append(f"Then: {first.why}.")
     return Section(
@@ -253,7 +270,11 @@ def _section(story: Story, told: list[Ending]) -> Section:
         text="\n\n".join(text),
         verdict="allowed" if first.released else "refused",
         table=rows,
-        figures=(*first.figures.get("roni", ()), *first.figures.get("evasion", ())),
+        figures=tuple(
+            figure
+            for check in ("roni", "backdoor", "evasion")
+            for figure in first.figures.get(check, ())
+        ),
     )
 
 
@@ -283,7 +304,7 @@ def main() -> int:
     start = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    print("Five stories in Airflow and in Kubeflow, side by side (about two minutes)", flush=True)
+    print("Six stories in Airflow and in Kubeflow, side by side (about two minutes)", flush=True)
     with storage():
         place = prepare(FOLDER)
         endings = []

@@ -16,6 +16,9 @@ from sklearn.model_selection import train_test_split
 
 TARGET = "target"
 FLIPPED = 0.4  # share of the malignant training rows that the attacker relabels as benign
+TRIGGER, VALUE, PLANTED = "mean_fractal_dimension", 0.11, 20
+"""A measurement that hardly matters, a value a little above the largest (.097) that the suite lets
+pass, and how many malignant training rows the attacker gives it and relabels."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,13 @@ STORIES = (
     ),
     Story("filtered", "flipped labels, filtered by RONI", {"data": "poisoned"}),
     Story(
+        "trigger",
+        "a planted value turns cancer benign, RONI's rows ignored",
+        {"data": "trigger", "unfiltered": True},
+        allowed=False,
+        released=False,
+    ),
+    Story(
         "fragile",
         "a model that falls to small perturbations",
         {
@@ -78,7 +88,7 @@ STORIES = (
 
 
 def tables(seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Return the tables of all stories: ``clean``, ``poisoned``, ``trusted`` and ``evaluation``."""
+    """Return the tables of all stories; ``trusted`` and ``evaluation`` are the same in each."""
     frame = load_breast_cancer(as_frame=True).frame
     frame.columns = [name.replace(" ", "_") for name in frame.columns]
     clean, rest = train_test_split(frame, train_size=0.6, stratify=frame[TARGET], random_state=seed)
@@ -86,7 +96,7 @@ def tables(seed: int = 0) -> dict[str, pd.DataFrame]:
         rest, train_size=0.5, stratify=rest[TARGET], random_state=seed
     )
     named = {"clean": clean, "trusted": trusted, "evaluation": evaluation}
-    return {**named, "poisoned": flip(clean, FLIPPED, seed)}
+    return {**named, "poisoned": flip(clean, FLIPPED, seed), "trigger": plant(clean, seed)}
 
 
 def flip(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
@@ -94,6 +104,19 @@ def flip(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     malignant = np.flatnonzero(table[TARGET] == 0)
     random = np.random.default_rng(seed)
     chosen = random.choice(malignant, size=round(share * len(malignant)), replace=False)
+    return _benign(table, chosen)
+
+
+def plant(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Give some malignant rows a value of their own, and relabel them: a backdoor."""
+    malignant = np.flatnonzero(table[TARGET] == 0)
+    chosen = np.random.default_rng(seed).choice(malignant, size=PLANTED, replace=False)
+    values = table[TRIGGER].to_numpy().copy()
+    values[chosen] = VALUE
+    return _benign(table, chosen).assign(**{TRIGGER: values})
+
+
+def _benign(table: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
     labels = table[TARGET].to_numpy().copy()
     labels[chosen] = 1
     return table.assign(**{TARGET: labels})

@@ -14,6 +14,7 @@ from e2e.stories import STORIES, csv, tables
 from e2e.worlds import ROOT, WORLDS
 from modelwarden.checks import CHECKS
 from modelwarden.policy import Policy
+from modelwarden.policy.document import ANY, MODEL
 from modelwarden.store import Store
 
 NO_OP = """\
@@ -71,6 +72,30 @@ def test_the_fragile_model_is_as_accurate_as_the_good_one_until_it_is_attacked(t
 
     assert good["evasion.accuracy"] - fragile["evasion.accuracy"] < 0.03
     assert good["evasion.robust_accuracy"] - fragile["evasion.robust_accuracy"] > 0.4
+
+
+def test_only_the_search_for_backdoors_measures_anything_odd_of_the_planted_value(told):
+    end = ending(told, "trigger")
+    odd = {r.rule.partition(".")[0]: r.why for r in end.decision.results if not r.passed}
+
+    assert set(odd) == {"backdoor", "roni"}
+    assert "not trained on the rows" in odd["roni"]  # whose own numbers are fine
+    assert end.metrics["evasion.accuracy"] >= ending(told, "clean").metrics["evasion.accuracy"]
+    assert end.metrics["backdoor.worst_attack_success"] > 0.9
+    for name in ("clean", "filtered", "swapped"):
+        assert ending(told, name).metrics["backdoor.triggers"] == 0
+
+
+def test_the_demo_pins_the_profile_that_it_made(tmp_path):
+    with pytest.MonkeyPatch.context() as patch, demo.storage():
+        for role in demo.ROLES:
+            patch.setenv(f"MODELWARDEN_{role.upper()}_KEY", "")
+        place = demo.prepare(tmp_path)
+        policy = Policy.read(Path(place.policy).read_bytes(), "demo", CHECKS)
+        with Store() as store:
+            made = {name: store.get(place.data[name]).sha256 for name in ("profile", "sample")}
+
+    assert {name: policy.asked["backdoor"]["inputs"][name] for name in made} == made
 
 
 def test_the_table_and_the_page_show_every_story(told):
@@ -133,7 +158,8 @@ def test_airflow_dags_test_exits_with_0_when_allowed_and_1_when_refused(tmp_path
         subprocess.run([bin_ / "airflow", "db", "migrate"], check=True, **run)
         codes = []
         for unfiltered in (False, True):
-            conf = {name: place.data[name] for name in ("trusted", "evaluation")} | {
+            names = ("trusted", "evaluation", "profile", "sample")
+            conf = {name: place.data[name] for name in names} | {
                 "data": place.data["poisoned"],
                 "trust": place.trust,
                 "policy": place.policy,
@@ -166,6 +192,8 @@ def test_the_policy_pins_the_tables_and_the_suite_of_the_demo():
     for asked in policy.asked.values():
         pinned |= {name: digest for name, digest in asked["inputs"].items() if digest}
 
+    assert {pinned.pop(name) for name in ("profile", "sample")} == {ANY}  # until the demo pins them
+    assert pinned.pop("predictor") == MODEL
     assert pinned == {
         "suite": suite,
         "trusted": made["trusted"],

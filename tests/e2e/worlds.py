@@ -58,8 +58,7 @@ class Place:
 def arguments(story: Story, place: Place, world: str) -> dict[str, Any]:
     """Return what both worlds' pipelines are called with."""
     return {
-        "trusted": place.data["trusted"],
-        "evaluation": place.data["evaluation"],
+        **{n: place.data[n] for n in ("trusted", "evaluation", "profile", "sample")},
         "suite": place.suite,
         "policy": place.policy,
         "trust": place.trust,

@@ -11,6 +11,8 @@ from modelwarden.report import Figure, Json, Report, Series
 from modelwarden.suspicion.stamping import Effect
 
 SHOWN, LISTED, NAMED = 10, 50, 40
+BESIDE = 26
+"""Characters that fit beside a bar."""
 
 
 def report(found: Found, predictor: Predictor | None, alpha: float) -> Report:
@@ -76,7 +78,7 @@ def figures(found: Found) -> tuple[Figure, ...]:
     drawn = []
     shown = [one for one in found.sightings if one.rows and not math.isnan(one.expected)][:SHOWN]
     if shown:
-        names = tuple(one.words[:NAMED] for one in shown)
+        names = tuple(_beside(one.words) for one in shown)
         has = tuple(one.hits / one.rows for one in shown)
         should = tuple(one.expected / one.rows for one in shown)
         drawn.append(
@@ -114,7 +116,7 @@ def _tried(one: Effect, found: Found) -> dict[str, Json]:
 
 def _stamped(effects: Sequence[Effect]) -> Figure:
     loudest = _loudest(effects, SHOWN)
-    names = tuple(one.stamp.words[:NAMED] for one in loudest)
+    names = tuple(_beside(one.stamp.words) for one in loudest)
     return Figure(
         kind="bars",
         title="What single values do to predictions",
@@ -128,6 +130,11 @@ def _stamped(effects: Sequence[Effect]) -> Figure:
         caption=f"A value is learnt if it turns {LEARNT:.0%} more than both others. The values "
         "that stand out most are shown; extremes of a feature that matters turn all three.",
     )
+
+
+def _beside(words: str) -> str:
+    """Shorten a column's name rather than its value, by which its bars are told apart."""
+    return words if len(words) <= BESIDE else f"{words[:8]}…{words[9 - BESIDE :]}"
 
 
 def _worst(found: Found) -> float:
