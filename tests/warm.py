@@ -40,7 +40,11 @@ def python(folder):
     shim.parent.mkdir(parents=True)
     shim.write_text(SHIM.format(python=sys.executable, address=address))
     shim.chmod(0o700)
-    server = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+    server = subprocess.Popen(
+        [sys.executable, __file__, address],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # read when numpy is imported
+    )
     try:
         assert server.stdout.read(1) == b"."
         yield shim.parent

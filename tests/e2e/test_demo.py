@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import warm
 from e2e import demo
 from e2e.stories import STORIES, csv, tables
 from e2e.worlds import ROOT, WORLDS
@@ -31,15 +32,25 @@ def roni(train, trusted, estimator, **options):
     body = train.select(train.frame().notna().any(axis=1).to_numpy())
     return Findings(Report("roni", metrics), tables={"kept": body})
 """
+WARM = """\
+import sys
+if sys.orig_argv[1:4] == ["-m", "e2e.worlds", "kubeflow"]:
+    sys.executable = {python!r}
+"""
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """All stories in both worlds, told once."""
+    """All stories in both worlds, told once; Kubeflow's tasks run on the warm interpreter."""
     environment = dict(os.environ)
     folder = tmp_path_factory.mktemp("demo")
     try:
-        with demo.storage():
+        with demo.storage(), warm.python(folder / "warm") as interpreter:
+            (folder / "sitecustomize.py").write_text(
+                WARM.format(python=str(interpreter / "python3"))
+            )
+            paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+            os.environ["PYTHONPATH"] = os.pathsep.join(paths)
             place = demo.prepare(folder)
             yield [demo.read_ending(place, world, said) for world, said in demo.tell(place)]
     finally:
