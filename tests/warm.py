@@ -28,7 +28,8 @@ kfp.dsl.executor_main, kfp.dsl.executor, numpy, pandas, pyarrow.parquet, scipy.s
 sklearn.ensemble, sklearn.linear_model, sklearn.isotonic, sklearn.pipeline, duckdb,
 great_expectations.expectations.registry, modelwarden.jobs.check, modelwarden.jobs.gate,
 modelwarden.jobs.verify, modelwarden.jobs.release, modelwarden.jobs.trained,
-modelwarden.kubeflow_artifacts, modelwarden.checks.roni, modelwarden.checks.evasion
+modelwarden.kubeflow_artifacts, modelwarden.checks.roni, modelwarden.checks.evasion,
+modelwarden.checks.backdoor
 """
 
 

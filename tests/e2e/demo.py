@@ -304,7 +304,7 @@ def main() -> int:
     start = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    print("Six stories in Airflow and in Kubeflow, side by side (about two minutes)", flush=True)
+    print("Six stories in Airflow and in Kubeflow, side by side (some four minutes)", flush=True)
     with storage():
         place = prepare(FOLDER)
         endings = []
