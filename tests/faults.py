@@ -20,7 +20,7 @@ HEAD = """\
 
 Written by `python tests/faults.py`, which runs the tests that it names. F: storage and processes; E: evidence and approvals; M: model files; D: tables; P: policies.
 
-A table has at most {cells:,} cells (rows x columns) and {columns:,} columns; CSV has at most {bytes:,} bytes, {row:,} in a row and 131,072 characters in a field; the values of a Parquet file have at most {bytes:,} bytes when decoded, repeated texts written out; the name of a column has at most {name} characters. `modelwarden profile` reads Parquet of any number of rows, one batch at a time.
+A table has at most {cells:,} cells (rows x columns) and {columns:,} columns; CSV has at most {bytes:,} bytes, {row:,} in a row and 131,072 characters in a field; the values of a Parquet file have at most {bytes:,} bytes when decoded, repeated texts written out; the name of a column has at most {name} characters. The same holds for all files of a prefix together, at most 20,000 of them and 16 GiB as stored. `modelwarden profile` reads Parquet of any number of rows, one batch at a time.
 
 {passed} of {whole} cases pass.
 

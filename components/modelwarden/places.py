@@ -112,8 +112,8 @@ class LocalFile:
                 changed = ("a body that stays as it is", "one that changed", "try again")
                 raise StoreError(self.uri, *changed, retryable=True)
 
-    def below(self) -> Iterator[str]:
-        """Yield the URIs of everything below."""
+    def below(self) -> Iterator[tuple[str, str]]:
+        """Yield the URI and version of everything below."""
         with file_errors(self.uri):
             if not self._path.is_dir():
                 return
@@ -121,7 +121,8 @@ class LocalFile:
                 for name in names:
                     path = os.path.relpath(os.path.join(folder, name), self._path)
                     coded = quote_from_bytes(os.fsencode(path))
-                    yield join(self.uri, coded if self.uri.startswith("file://") else path)
+                    uri = join(self.uri, coded if self.uri.startswith("file://") else path)
+                    yield uri, _version(os.path.join(folder, name))
 
 
 class S3Object:
@@ -131,7 +132,8 @@ class S3Object:
     - `chunks` yields the bytes, each chunk valid until the next; it may refuse early when there
       seem to be more than `max_bytes`, but counting is up to the reader;
     - `size` returns the number of bytes, or None when there is nothing;
-    - `below` yields the URIs of everything in a folder and its folders.
+    - `below` yields the URIs of everything in a folder and its folders, each with a text that
+      changes when the object does.
 
     Each may raise `Again`, so they are called through `persist`.
     """
@@ -183,15 +185,16 @@ class S3Object:
         except NotFoundError:
             return None
 
-    def below(self) -> Iterator[str]:
-        """Yield the URIs of everything below."""
+    def below(self) -> Iterator[tuple[str, str]]:
+        """Yield the URI and version of everything below."""
         folder = f"{self._key.removesuffix('/')}/" if self._key else ""
         pages = self._client.get_paginator("list_objects_v2")
         with s3_errors(self.uri):
             for page in pages.paginate(Bucket=self._bucket, Prefix=folder):
                 _check_answer(self.uri, page, "IsTruncated")
                 for item in page.get("Contents", ()):
-                    yield f"s3://{self._bucket}/{item['Key']}"
+                    version = f"{item.get('Size')} {item.get('ETag')} {item.get('LastModified')}"
+                    yield f"s3://{self._bucket}/{item['Key']}", version
 
     def _ask(self, call: Callable[..., Any], **arguments: Any) -> Mapping[str, Any]:
         with s3_errors(self.uri):
@@ -237,6 +240,15 @@ def file_errors(where: str) -> Iterator[None]:
     except OSError as error:
         way_out = "check permissions, free space and the kind of file system"
         raise StoreError(where, "usable local storage", line(error), way_out) from error
+
+
+def _version(path: str) -> str:
+    """Return what changes with a file; "" when it is gone, or leads nowhere."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
 def _raise(error: OSError) -> None:

@@ -222,9 +222,14 @@ class Store:
 
     def list(self, prefix: str) -> builtins.list[str]:
         """Return the sorted URIs of everything in the folder `prefix` and its folders."""
+        return [*self.versions(prefix)]
+
+    def versions(self, prefix: str) -> dict[str, str]:
+        """Return what `list` does, each with a text that changes when the object is written."""
         place = self._at(prefix, folder=True)
-        uris = persist(lambda: builtins.list(place.below()))
-        return sorted(uri for uri in uris if not uri.rpartition("/")[2].startswith(OWN))
+        found = persist(lambda: dict(place.below()))
+        own = {uri for uri in found if uri.rpartition("/")[2].startswith(OWN)}
+        return {uri: found[uri] for uri in sorted(found.keys() - own)}
 
     def settings(self, uri: str) -> "Bucket":
         """Return how the bucket of a URI is kept.

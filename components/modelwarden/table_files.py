@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from modelwarden.errors import InputError
+from modelwarden.folders import Folder
 
 if TYPE_CHECKING:  # the store brings boto3, which reading a table does not need
     from modelwarden.store import File
@@ -74,6 +75,23 @@ def starts_as_parquet(file: "File") -> bool:
         fix = "save it as UTF-8 CSV or as Parquet"
         raise InputError(file.uri, "CSV or Parquet", got or "an empty file", fix)
     return False
+
+
+def is_parquet(file: "File | Folder") -> bool:
+    """Tell Parquet from text; of a folder every file must be Parquet.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or a file of a folder is no Parquet.
+    """
+    if not isinstance(file, Folder):
+        return starts_as_parquet(file)
+    for one in file.files:
+        if not starts_as_parquet(one):
+            fix = "a folder holds Parquet files only: move it elsewhere"
+            raise InputError(one.uri, "Parquet, as all files below a prefix", "text", fix)
+    return True
 
 
 def _check_at_most(limit: int, unit: str, size: int, where: str) -> None:
@@ -184,13 +202,65 @@ def _check_no_long_integers(text: pa.ChunkedArray, typed: pa.ChunkedArray, where
             raise InputError(where, "integers of 64 bits", f"a longer one in row {row}", fix)
 
 
-def read_parquet(file: "File") -> pa.Table:
-    """Read a Parquet file after its footer and schema have been checked."""
+def read_parquet(file: "File | Folder") -> pa.Table:
+    """Read Parquet after all footers and schemas have been checked, file after file."""
+    if not isinstance(file, Folder):
+        _check_footers([_footer(file)], file.uri)
+        return _cells(file)
+    footers = _footers(file)
+    _check_footers(footers, file.uri)
+    parts, text = [], 0
+    for one in file.files:
+        # what an engine wrote beside the columns may differ from file to file, and is no data
+        parts.append(_cells(one).replace_schema_metadata())
+        text += parts[-1].nbytes
+        _check_at_most(2 * MAX_BYTES, "bytes of numbers and text", text, file.uri)
+    with faults(file.uri, "files of one schema", "others"):
+        return pa.concat_tables(parts).unify_dictionaries()
+
+
+def _footer(file: "File") -> pq.FileMetaData:
     with faults(file.uri, "a whole Parquet file", "a damaged one"):
         footer = pq.read_metadata(file.path)
+        check_schema(footer.schema.to_arrow_schema(), file.uri)
+    return footer
+
+
+def _footers(folder: Folder) -> list[pq.FileMetaData]:
+    """Return the footers of all files, whose schemas are the same."""
+    footers = [_footer(file) for file in folder.files]
+    first = footers[0].schema.to_arrow_schema()
+    for file, footer in zip(folder.files, footers, strict=True):
         schema = footer.schema.to_arrow_schema()
-        check_schema(schema, file.uri)
-        _check_footer(footer, file.uri)
+        if not schema.equals(first):
+            expected, got = _difference(first, schema)
+            where, fix = f"{file.uri}, beside {folder.names[0]}", "write all files alike"
+            raise InputError(where, expected, got, fix)
+    return footers
+
+
+def _difference(first: pa.Schema, other: pa.Schema) -> tuple[str, str]:
+    """Return what the first file has, and what another one has instead."""
+    ours, theirs = first.names, other.names
+    missing, more = set(ours) - set(theirs), set(theirs) - set(ours)
+    if missing or more:
+        names = [*(f"no {n!a}" for n in sorted(missing)), *(f"also {n!a}" for n in sorted(more))]
+        return "the same columns", ", ".join(name[:80] for name in names[:5])
+    if ours != theirs:
+        place = next(i for i, pair in enumerate(zip(ours, theirs, strict=True)) if len({*pair}) > 1)
+        return f"column {ours[place]!a} in place {place + 1}", repr(theirs[place])
+    field, found = next((a, b) for a, b in zip(first, other, strict=True) if not a.equals(b))
+    return f"column {field.name!a} as {_said(field)}", _said(found)
+
+
+def _said(field: pa.Field) -> str:
+    return f"{str(field.type)[:80]}{'' if field.nullable else ' not null'}"
+
+
+def _cells(file: "File") -> pa.Table:
+    """Return the cells of a Parquet file whose footer was checked."""
+    with faults(file.uri, "a whole Parquet file", "a damaged one"):
+        schema = pq.read_schema(file.path)
         # a dictionary holds a text that is repeated a million times once, as the footer counts it
         texts = [field.name for field in schema if field.type in _TEXT]
         with pq.ParquetFile(file.path, read_dictionary=texts) as source:
@@ -201,23 +271,39 @@ def read_parquet(file: "File") -> pa.Table:
         return coded.cast(schema)
 
 
-def batches(file: "File") -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Return a file's schema and its rows in order, `BATCH` at a time at most.
+def batches(file: "File | Folder") -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return a table's schema and its rows in order, `BATCH` at a time at most.
 
     Of Parquet only one batch is in memory, so there may be any number of rows; CSV is read whole.
     """
+    if isinstance(file, Folder):
+        return _folder_batches(file)
     if not starts_as_parquet(file):
         whole = read_csv(file)
         return whole.schema, iter(whole.to_batches(BATCH))
-    with faults(file.uri, "a whole Parquet file", "a damaged one"):
-        footer = pq.read_metadata(file.path)
-        schema = footer.schema.to_arrow_schema()
-        check_schema(schema, file.uri)
-        sizes = [footer.row_group(i).total_byte_size for i in range(footer.num_row_groups)]
-        if not footer.num_rows:
-            raise InputError(file.uri, "at least one row", "none")
-        _check_at_most(MAX_BYTES, "bytes in a row group", max(sizes, default=0), file.uri)
+    footer = _footer(file)
+    _check_groups([footer], file.uri)
+    schema = footer.schema.to_arrow_schema()
     return schema, _parquet_batches(file, schema)
+
+
+def _folder_batches(folder: Folder) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    is_parquet(folder)
+    footers = _footers(folder)
+    _check_groups(footers, folder.uri)
+    schema = footers[0].schema.to_arrow_schema()
+    plain = schema.remove_metadata()
+    parts = (_parquet_batches(file, schema) for file in folder.files)
+    return plain, chain.from_iterable(parts)
+
+
+def _check_groups(footers: list[pq.FileMetaData], where: str) -> None:
+    """Bound a row group, which is read at once; there may be any number of them."""
+    groups = [footer.row_group(i) for footer in footers for i in range(footer.num_row_groups)]
+    if not sum(footer.num_rows for footer in footers):
+        raise InputError(where, "at least one row", "none")
+    most = max((group.total_byte_size for group in groups), default=0)
+    _check_at_most(MAX_BYTES, "bytes in a row group", most, where)
 
 
 def _parquet_batches(file: "File", schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -235,9 +321,9 @@ def _parquet_batches(file: "File", schema: pa.Schema) -> Iterator[pa.RecordBatch
             yield batch
 
 
-def _check_footer(footer: pq.FileMetaData, where: str) -> None:
+def _check_footers(footers: list[pq.FileMetaData], where: str) -> None:
     """Bound what Arrow would read: it goes by these counts, not by the footer's number of rows."""
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    groups = [footer.row_group(i) for footer in footers for i in range(footer.num_row_groups)]
     chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
     _check_cells(sum(abs(chunk.num_values) for chunk in chunks), where)
     _check_at_most(MAX_BYTES, "bytes", sum(group.total_byte_size for group in groups), where)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelwarden.errors import InputError
+from modelwarden.folders import Folder
 from modelwarden.lookalikes import plain
 from modelwarden.table_files import (
     BATCH,
@@ -29,12 +30,12 @@ from modelwarden.table_files import (
     check_schema,
     differs,
     faults,
+    is_parquet,
     read_csv,
     read_parquet,
     record,
     records,
     replaced,
-    starts_as_parquet,
     write_csv,
     write_parquet,
 )
@@ -49,36 +50,37 @@ _Change = tuple[int, Mask, object]  # place of a column, rows, value
 
 
 class Table:
-    """Rows and named columns of a file; made by :meth:`open`.
+    """Rows and named columns of a file, or of a folder of Parquet files; made by :meth:`open`.
 
     Attributes
     ----------
     uri, sha256 : str
-        Where the file is, and the digest of its bytes.
+        Where it is, and the digest of its bytes; of a folder, that of its manifest.
     columns : tuple of str
         Names of the columns, in the file's order.
     n_rows : int
         Number of rows, 1 or more.
     """
 
-    def __init__(self, file: "File", cells: pa.Table, *, is_csv: bool) -> None:
+    def __init__(self, file: "File | Folder", cells: pa.Table, *, is_csv: bool) -> None:
         self.uri, self.sha256 = file.uri, file.sha256
         self.columns, self.n_rows = tuple[str, ...](cells.column_names), int(cells.num_rows)
         self._file, self._cells, self._is_csv = file, cells, is_csv
 
     @classmethod
-    def open(cls, file: "File") -> "Table":
-        """Read a CSV or Parquet file.
+    def open(cls, file: "File | Folder") -> "Table":
+        """Read a CSV or Parquet file, or the Parquet files of a folder in the order of their names.
 
         Raises
         ------
         InputError
             If it is neither, is broken, exceeds a bound of this module, has no rows, or leaves open
-            what it says: unnamed or equally named columns, rows of differing lengths, open quotes.
+            what it says: unnamed or equally named columns, rows of differing lengths, open quotes,
+            files of a folder with differing schemas.
         """
-        is_csv = not starts_as_parquet(file)
-        cells = read_csv(file) if is_csv else read_parquet(file)
-        return cls(file, cells, is_csv=is_csv)
+        if is_parquet(file) or isinstance(file, Folder):
+            return cls(file, read_parquet(file), is_csv=False)
+        return cls(file, read_csv(file), is_csv=True)
 
     @property
     def is_csv(self) -> bool:
@@ -138,7 +140,7 @@ class Table:
 
         CSV rows that are not edited keep their very text; Parquet keeps its schema and metadata,
         and has the same bytes for the same version of pyarrow. Keeping all rows as they are returns
-        the file as it is.
+        the file as it is; of a folder, one file with its rows.
 
         Parameters
         ----------
@@ -165,7 +167,7 @@ class Table:
             raise InputError(self.uri, "a column that is left", "none", "drop fewer columns")
         with faults(self.uri, "values that the columns can hold", "others"):
             changes = self._changes(keep, edits or {})
-            if keep.all() and not changes and not drop:
+            if keep.all() and not changes and not drop and not isinstance(self._file, Folder):
                 return self._file.path.read_bytes()
             if self._is_csv:
                 return "".join(self._texts(keep, changes, left)).encode()
@@ -227,6 +229,7 @@ class Table:
 
     def _texts(self, keep: Mask, changes: list[_Change], left: list[int]) -> Iterator[str]:
         """Yield the header and the records that are kept; write anew only what must change."""
+        assert not isinstance(self._file, Folder)  # noqa: S101 - folders hold no text
         rows = records(self._file)
         header, names = next(rows)
         every = len(left) < len(names)

@@ -97,6 +97,54 @@ def test_one_three_and_eight_machines_say_the_same(asked, tmp_path, count, score
     assert (metrics["max_label_shift"] is None) == scores
 
 
+def test_blocks_of_several_files_add_up(asked, tmp_path, monkeypatch):
+    """The same minute, client, label and error in every file; in one of them labels are scores."""
+    monkeypatch.setattr("modelwarden.checks.traffic.audit.MOST_BLOCKS", 3)
+    lines = [nginx("10.0.0.1", time="01/Mar/2026:12:00:30 +0000", status=500)] * 5
+    header = "time,client,label"
+    labelled = [f"2026-03-01T01:00:{n:02},c{n % 2},{n % 3}" for n in range(40)]
+    logs = {f"{n}.log": "\n".join([*lines, "no line"]) for n in range(4)}
+    logs |= {f"{n}.bad": b"\xff\xfe broken \n" + nginx("10.0.0.2").encode() for n in range(3)}
+    logs |= {f"{n}.csv": "\n".join([header, *labelled]) for n in range(4)}
+    with log_of(tmp_path, logs) as log:
+        given = asked(log, content=False)
+        alone, cut = traffic(*given, **OPTIONS), split(*given, **OPTIONS)
+        parts = [*cut.blocks(range(cut.count))]
+
+    assert cut.count == 3
+    assert said(cut.join(parts)) == said(alone)
+    assert alone.report.metrics["error_fraction"] * (20 + 3 + 160) == pytest.approx(20)
+    assert alone.report.metrics["max_label_shift"] is not None
+    assert alone.report.metrics["unreadable_fraction"] * alone.report.metrics["lines"] == (
+        pytest.approx(7)
+    )
+
+
+def test_scores_in_one_block_are_scores_in_all(asked, tmp_path):
+    rows = {
+        "few.csv": [f"2026-03-01T01:00:{n:02},c{n % 2},{n % 3}" for n in range(40)],
+        "many.csv": [f"2026-03-01T01:{n // 60:02}:{n % 60:02},c{n % 2},{n}" for n in range(90)],
+    }
+    with log_of(
+        tmp_path, {n: "\n".join(["time,client,label", *text]) for n, text in rows.items()}
+    ) as log:
+        given = asked(log, content=False)
+        alone, cut = traffic(*given, **OPTIONS), split(*given, **OPTIONS)
+        joined = cut.join([*cut.blocks(range(cut.count))])
+
+    assert said(joined) == said(alone)
+    assert joined.report.metrics["max_label_shift"] is None
+
+
+def test_a_log_without_files_is_one_block(asked, tmp_path):
+    with log_of(tmp_path, {}) as log:
+        given = asked(log, content=False)
+        alone, cut = traffic(*given, **OPTIONS), split(*given, **OPTIONS)
+
+        assert cut.count == 1
+        assert said(cut.join([*cut.blocks(range(1))])) == said(alone)
+
+
 def test_the_statement_of_many_machines_is_that_of_one(given, tmp_path):
     with log_of(tmp_path, files()) as log:
         inputs = {**given, "logs": log.uri}

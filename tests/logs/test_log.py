@@ -276,7 +276,7 @@ def test_a_file_has_its_own_digest(tmp_path):
 
 
 def test_refuses_a_prefix_of_too_many_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("modelwarden.logs.log.MAX_FILES", 1)
+    monkeypatch.setattr("modelwarden.folders.MAX_FILES", 1)
     with (
         pytest.raises(InputError, match="at most 1 objects, got 2"),
         log_of(tmp_path, {"a": "", "b": ""}),

@@ -10,6 +10,7 @@ from modelwarden import checks
 from modelwarden.cards import Card
 from modelwarden.errors import InputError, Rejected
 from modelwarden.evidence import Asked, Circumstances, check_statement, statements_folder
+from modelwarden.folders import Folder, fetch_table
 from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.links import linked, links
@@ -23,7 +24,6 @@ from modelwarden.work import Work
 
 if TYPE_CHECKING:
     from modelwarden.buckets import Bucket
-    from modelwarden.logs.log import Log
 
 
 class Own(NamedTuple):
@@ -254,8 +254,10 @@ def _expect(
             raise InputError(f"{what} {name}", "a URI", "nothing")
 
 
-def _fetch(kind: str, uri: str, store: Store) -> "File | Log | Bucket":
+def _fetch(kind: str, uri: str, store: Store) -> "File | Folder | Bucket":
     """Bring an input to this machine; an estimator may be code that is installed here."""
+    if kind == "table":
+        return fetch_table(uri, store)
     if kind == "bucket":
         return store.settings(uri)
     if kind == "log":
@@ -270,15 +272,15 @@ def _fetch(kind: str, uri: str, store: Store) -> "File | Log | Bucket":
 
 
 def _open(
-    kind: str, file: "File | Log | Bucket", handles: ExitStack, *, vouched: bool = False
+    kind: str, file: "File | Folder | Bucket", handles: ExitStack, *, vouched: bool = False
 ) -> Any:
     """Open the handle that a check takes; the libraries it needs are imported here, not before."""
-    if not isinstance(file, File):
-        return file
-    if kind == "table":
+    if kind == "table" and isinstance(file, (File, Folder)):
         from modelwarden.tables import Table
 
         return Table.open(file)
+    if not isinstance(file, File):
+        return file
     if kind == "model":
         from modelwarden.models import Predictor
 

@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from modelwarden.errors import InputError
+from modelwarden.folders import fetch_table
 from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.session import Connections, Session
 
@@ -82,12 +83,12 @@ def profile(
     from modelwarden.reference.profile import Profile
     from modelwarden.reference.suite import suite as suggested
     from modelwarden.reference.survey import survey
-    from modelwarden.table_files import batches, starts_as_parquet
+    from modelwarden.table_files import batches, is_parquet
 
     if space and not target:
         raise InputError("target", "the column of labels", "nothing", "a space leaves it out")
     with Session(connections) as session:
-        file = session.data.get(table)
+        file = fetch_table(table, session.data)
         schema, rows = batches(file)
         seen = survey(rows, schema, seed=seed)
         body = seen.sample()
@@ -96,7 +97,7 @@ def profile(
             source=file.sha256,
             sample=hashlib.sha256(body).hexdigest(),
             columns=seen.columns(),
-            typed=starts_as_parquet(file),
+            typed=is_parquet(file),
             repeated=seen.repeated,
         )
         written = found.as_bytes()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from modelwarden.errors import InputError
 from modelwarden.evidence import Asked, Circumstances, provenance_statement, statements_folder
+from modelwarden.folders import fetch_table
 from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, environment, now
@@ -71,7 +72,7 @@ def sample(
     signer = Signer.open(key) if key else None
     started = now().isoformat()
     with Session(connections) as session:
-        whole = Table.open(session.data.get(table))
+        whole = Table.open(fetch_table(table, session.data))
         if not 0 < rows <= whole.n_rows:
             raise InputError("rows", f"1 to {whole.n_rows}, the rows of {table}", str(rows))
         keep = np.zeros(whole.n_rows, dtype=bool)

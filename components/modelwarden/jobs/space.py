@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from modelwarden.folders import fetch_table
 from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.session import Connections, Session
 
@@ -56,7 +57,7 @@ def derive(
     from modelwarden.tables import Table, features
 
     with Session(connections) as session:
-        rows = Table.open(session.data.get(table))
+        rows = Table.open(fetch_table(table, session.data))
         frame = features(rows, target)
         about = [f"From {rows.n_rows} rows, sha256 {rows.sha256}, labels {scalar(target)}."]
         known = {}

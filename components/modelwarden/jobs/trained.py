@@ -1,6 +1,7 @@
 """Say which table a model was trained on."""
 
 from modelwarden.evidence import Asked, Circumstances, provenance_statement, statements_folder
+from modelwarden.folders import fetch_table
 from modelwarden.jobs.arguments import naming
 from modelwarden.jobs.filing import Filed, file_statement
 from modelwarden.jobs.session import Connections, Session, environment, now
@@ -46,7 +47,7 @@ def trained(
     with Session(connections) as session:
         digests = {
             "model": session.data.get(model).sha256,
-            "data": session.data.get(data).sha256,
+            "data": fetch_table(data, session.data).sha256,
         }
         options = {"author": author.strip().casefold()} if author.strip() else {}
         asked = Asked(TRAINED, "model", options, digests)

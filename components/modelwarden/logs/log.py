@@ -5,19 +5,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwarden.errors import InputError
+from modelwarden.folders import Folder, check_number, manifest
 from modelwarden.logs import columns, formats, storage
 from modelwarden.logs.database import Database, literal
-from modelwarden.report import canonical
 
 if TYPE_CHECKING:
     from modelwarden.store import File, Store
 
-MAX_FILES = 20_000
 LINE_BYTES = 12 * 2**20
 """Longer lines are counted as unreadable: 12 MiB."""
 
@@ -30,7 +28,7 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True)
-class Log:
+class Log(Folder):
     """A query log on local disk.
 
     Parameters
@@ -45,11 +43,6 @@ class Log:
         Digest of the file; of a folder, of the sorted list of (name, SHA-256, size).
     """
 
-    uri: str
-    names: tuple[str, ...]
-    files: "tuple[File, ...]"
-    sha256: str
-
     @classmethod
     def fetch(cls, uri: str, store: "Store") -> "Log":
         """Bring an object, or with a ``/`` at its end everything below a prefix, to this machine.
@@ -63,9 +56,7 @@ class Log:
             file = store.get(uri)
             return cls(uri, (uri.rpartition("/")[2],), (file,), file.sha256)
         places = [place for place in store.list(uri) if not place.endswith("/")]
-        if len(places) > MAX_FILES:
-            fix = "name a shorter prefix, such as that of one day"
-            raise InputError(uri, f"at most {MAX_FILES:,} objects", f"{len(places):,}", fix)
+        check_number(uri, len(places))
         files = tuple(store.get(place) for place in places)
         names = tuple(place.removeprefix(uri) for place in places)
         return cls(uri, names, files, manifest(names, files))
@@ -135,12 +126,6 @@ class Reading:
             return 0
         lines = "SELECT DISTINCT scan_id, file_id, line FROM reject_errors"
         return int(self.database.one(f"SELECT count(*) FROM ({lines})")[0])
-
-
-def manifest(names: tuple[str, ...], files: "tuple[File, ...]") -> str:
-    """Return the digest of a folder: of the sorted list of (name, SHA-256, size)."""
-    entries = sorted([n, f.sha256, f.size] for n, f in zip(names, files, strict=True))
-    return sha256(canonical(entries)).hexdigest()
 
 
 @dataclass(frozen=True)
