@@ -18,6 +18,9 @@ LONG = (
     "test_docs.py",
     "test_roni.py",
     "test_models.py",
+    "test_estimators.py",
+    "test_evasion.py",
+    "test_vouching.py",
 )
 """Files that take minutes: begun first, they do not end last."""
 

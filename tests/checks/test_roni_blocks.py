@@ -1,5 +1,7 @@
 """RONI block by block: who measures which rows changes nothing."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from modelwarden.checks.roni import roni, sieve, split
 from modelwarden.errors import EvidenceError
 from modelwarden.report import canonical
 from modelwarden.suspicion import conflict
+from modelwarden.suspicion.judgement import Signals
 
 OPTIONS = {"target": "y", "alpha": 0.05, "fdr": 0.0, "max_rejected": 0.4, "group": "who"}
 OPTIONS |= {"weight": "", "trigger": "neutralise", "seed": 0}
@@ -70,6 +73,18 @@ def test_one_three_and_eight_machines_say_the_same(tables, parts):
     assert shared(tables, 8) == parts
     assert said(split(*tables, **OPTIONS).join(parts)) == said(alone)
     assert alone.report.metrics["rejected_fraction"] == pytest.approx(60 / 440, abs=0.03)
+
+
+def test_a_join_reads_from_the_parts_what_was_measured(tables, parts):
+    """Alone or shared, a check goes through parts: here they are left out."""
+    cut = split(*tables, **OPTIONS)
+    joined, measured = cut._signals(parts), Signals.of(cut.rows, seed=0, work=None)
+
+    for name in ("forest", "linear", "news"):
+        told, known = getattr(joined, name), getattr(measured, name)
+        for field in fields(known):
+            assert np.array_equal(getattr(told, field.name), getattr(known, field.name)), name
+    assert not np.array_equal(joined.forest.submitted, joined.linear.submitted)
 
 
 def test_blocks_change_no_row(tables, monkeypatch):

@@ -39,6 +39,13 @@ if sys.orig_argv[1:4] == ["-m", "e2e.worlds", "kubeflow"]:
 """
 
 
+def long(test):
+    """Mark a test whose minute tells what shorter ones tell, in a user's own way."""
+    reason = "a story of the demo once more, for a minute: set MODELWARDEN_LONG=1"
+    skip = pytest.mark.skipif(os.environ.get("MODELWARDEN_LONG") != "1", reason=reason)
+    return pytest.mark.long(skip(test))
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """All stories in both worlds, told once; Kubeflow's tasks run on the warm interpreter."""
@@ -124,6 +131,7 @@ def test_both_worlds_measure_the_same(told):
         assert airflow.metrics == kubeflow.metrics
 
 
+@long
 def test_a_filter_that_does_nothing_makes_the_demo_fail(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(NO_OP)
     (tmp_path / "no_op.py").write_text(NO_OP_RONI)
@@ -147,6 +155,7 @@ def test_a_filter_that_does_nothing_makes_the_demo_fail(tmp_path, monkeypatch):
     assert "NOT AS IT MUST" in done.stdout
 
 
+@long
 def test_airflow_dags_test_exits_with_0_when_allowed_and_1_when_refused(tmp_path, monkeypatch):
     """From a shell, on a fresh Airflow, against an S3 that AWS_ENDPOINT_URL names."""
     bin_ = Path(sys.executable).parent

@@ -51,7 +51,7 @@ Rules:
       NotStatement:
         Statement:
           SizeConstraintStatement:
-            FieldToMatch: {{SingleHeader: {{Name: {header}}}}}
+            FieldToMatch: {{SingleHeader: {{Name: '{header}'}}}}
             ComparisonOperator: GT
             Size: 0
             TextTransformations: [{{Priority: 0, Type: NONE}}]
@@ -69,7 +69,7 @@ _RULE = """\
         AggregateKeyType: CUSTOM_KEYS
         CustomKeys:
           - Header:
-              Name: {header}
+              Name: '{header}'
               TextTransformations:
 {transformations}
     Action:
@@ -83,7 +83,7 @@ _RULE = """\
 _METRICS = """\
 {indent}SampledRequestsEnabled: false  # samples hold the headers of clients
 {indent}CloudWatchMetricsEnabled: true
-{indent}MetricName: {name}"""
+{indent}MetricName: '{name}'"""
 _RAW = "                - {Priority: 0, Type: NONE}"
 _FOLDED = """\
                 - {Priority: 0, Type: COMPRESS_WHITE_SPACE}

@@ -34,18 +34,18 @@ spec:
   targetRefs:
     - group: gateway.networking.k8s.io
       kind: HTTPRoute
-      name: {name}
+      name: '{name}'
   rateLimit:
     global:
       rules:
         - clientSelectors:
             - headers:
-                - {{type: Distinct, name: {header}}}
+                - {{type: Distinct, name: '{header}'}}
           limit: {{requests: {burst}, unit: Minute}}
           shared: true
         - clientSelectors:
             - headers:
-                - {{type: Distinct, name: {header}}}
+                - {{type: Distinct, name: '{header}'}}
           limit: {{requests: {requests}, unit: {unit}}}
           shared: true
   responseOverride:

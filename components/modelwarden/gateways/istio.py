@@ -34,7 +34,7 @@ metadata:
   name: ratelimit-config
 data:
   config.yaml: |
-    domain: {name}
+    domain: '{name}'
     descriptors:
       - key: client_minute
         rate_limit: {{unit: minute, requests_per_unit: {burst}}}
@@ -65,7 +65,7 @@ spec:
           name: envoy.filters.http.ratelimit
           typed_config:
             "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit
-            domain: {name}
+            domain: '{name}'
             failure_mode_deny: true
             timeout: 1s
             response_headers_to_add:
@@ -84,9 +84,9 @@ spec:
         value:
           rate_limits:
             - actions:
-                - request_headers: {{header_name: {header}, descriptor_key: client_minute}}
+                - request_headers: {{header_name: '{header}', descriptor_key: client_minute}}
             - actions:
-                - request_headers: {{header_name: {header}, descriptor_key: client_{unit}}}
+                - request_headers: {{header_name: '{header}', descriptor_key: client_{unit}}}
 ---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy

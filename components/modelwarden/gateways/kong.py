@@ -26,7 +26,7 @@ _TEMPLATE = """\
 _format_version: "3.0"
 plugins:
   - name: rate-limiting
-    service: {name}
+    service: '{name}'
     config:
       minute: {burst}
       {unit}: {requests}
@@ -51,7 +51,7 @@ def kong(budget: Budget, serving: Serving) -> str:
         unit=rate.unit.name,
         requests=rate.requests,
         limit_by="header" if own else "consumer",
-        header=f"      header_name: {serving.client.header}\n" if own else "",
+        header=f"      header_name: '{serving.client.header}'\n" if own else "",
     )
     promise = (
         f"{serving.burst} requests per minute and {rate.requests} per {rate.unit.name}; at most "
