@@ -95,7 +95,7 @@ def traffic(n: int, folder: Path) -> list[str]:
 
 
 CHECKS: dict[str, tuple[Callable[[int, Path], list[str]], tuple[int, ...]]] = {
-    "evasion": (evasion, (1_024, 8_192, 16_384, 32_768)),
+    "evasion": (evasion, (1_024, 8_192, 16_384, 65_536)),
     "traffic": (traffic, (10_000, 100_000, 1_000_000, 10_000_000)),
     "roni": (roni, (65_536, 131_072, 262_144, 524_288, 1_048_576)),
 }
