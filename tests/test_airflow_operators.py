@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+from sklearn.naive_bayes import GaussianNB
 
 import own_checks
 import shop
@@ -217,6 +219,20 @@ def test_the_event_of_a_release_names_the_decision_and_what_was_published(tmp_pa
     (event,) = events.values()
     said = {"decision": filed.uri, "sha256": filed.sha256, "model": result["model"]}
     assert event.extra == said
+
+
+def test_a_check_announces_its_asset_only_if_it_succeeded(bucket, task):
+    with Store() as store:
+        store.put_once(f"{bucket}/good.pkl", pickle.dumps(GaussianNB().fit([[0], [1]], [0, 1])))
+        store.put_once(f"{bucket}/bad.pkl", b"cos\nsystem\n(S'true'\ntR.")
+    for name, announced in (("good", 1), ("bad", 0)):
+        inspect = ModelFileOperator(
+            task_id="inspect", model=f"{bucket}/{name}.pkl", outlets=[Asset("inspected")]
+        )
+        events = OutletEvents()
+        inspect.execute({"ti": task, "outlet_events": events})
+
+        assert (len(inspect.outlets), len(events)) == (announced, announced)
 
 
 def test_airflow_lists_the_provider(tmp_path):
