@@ -88,8 +88,12 @@ class Ending:
     @property
     def as_it_must(self) -> bool:
         """Whether the story ended as it must."""
-        wanted = (self.story.allowed, self.story.released)
-        return (self.allowed, self.released) == wanted and self.green == self.story.released
+        story = self.story
+        denying = {r.rule.partition(".")[0] for r in self.decision.results if not r.passed}
+        return (
+            (self.allowed, self.released, self.green)
+            == (story.allowed, story.released, story.released)
+        ) and (not story.because or story.because in denying)
 
 
 @contextmanager

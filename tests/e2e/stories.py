@@ -35,6 +35,8 @@ class Story:
         What differs from the pipelines' defaults.
     allowed : bool
         What the gate must say.
+    because : str, default=""
+        A check that must be among those that deny it; others may, too.
     released : bool
         Whether the model must be published.
     swapped : bool
@@ -45,6 +47,7 @@ class Story:
     title: str
     params: Mapping[str, Any] = field(default_factory=dict)
     allowed: bool = True
+    because: str = ""
     released: bool = True
     swapped: bool = False
 
@@ -56,6 +59,7 @@ STORIES = (
         "flipped labels, RONI's rows ignored",
         {"data": "poisoned", "unfiltered": True},
         allowed=False,
+        because="roni",
         released=False,
     ),
     Story("filtered", "flipped labels, filtered by RONI", {"data": "poisoned"}),
@@ -64,6 +68,7 @@ STORIES = (
         "a planted value turns cancer benign, RONI's rows ignored",
         {"data": "trigger", "unfiltered": True},
         allowed=False,
+        because="backdoor",
         released=False,
     ),
     Story(
@@ -75,6 +80,7 @@ STORIES = (
             "arguments": {"C": 1e12, "solver": "newton-cholesky"},
         },
         allowed=False,
+        because="evasion",
         released=False,
     ),
     Story(

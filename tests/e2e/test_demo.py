@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_every_story_ends_as_it_must_in_both_worlds(told):
     assert len(told) == len(STORIES) * len(WORLDS)
     for end in told:
         assert end.as_it_must, (end.story.name, end.world, end.green, end.allowed, end.why)
+
+
+def test_a_story_that_is_denied_for_another_reason_is_not_as_it_must(told):
+    end = ending(told, "trigger")
+    blind = [replace(r, passed=True) for r in end.decision.results if "backdoor" in r.rule]
+    others = [r for r in end.decision.results if "backdoor" not in r.rule]
+
+    assert blind
+    unseen = replace(end, decision=replace(end.decision, results=(*others, *blind)))
+    assert not unseen.allowed
+    assert not unseen.as_it_must
 
 
 def test_roni_gives_back_the_accuracy_that_the_attacker_took(told):
