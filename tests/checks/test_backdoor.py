@@ -16,6 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from attacked import InProcess, fitted, opened, stored
 from modelwarden.checks.backdoor import backdoor
+from modelwarden.checks.backdoor.words import BESIDE, _beside
 from modelwarden.errors import InputError
 from modelwarden.jobs.profile import profile
 from modelwarden.models import ModelFacts, Predictor
@@ -434,3 +435,10 @@ def test_ignored_columns_are_no_features(reference, folder):
     report = judge(frame, reference, folder, ignore="added, unit").report
 
     assert report.metrics["new_columns"] == report.metrics["missing_columns"] == 0
+
+
+def test_bars_of_one_long_column_are_told_apart_by_their_values():
+    names = [_beside(f"mean_fractal_dimension = {value}") for value in (0.11, 0.09)]
+
+    assert names == ["mean_fra…_dimension = 0.11", "mean_fra…_dimension = 0.09"]
+    assert max(map(len, names)) <= BESIDE
